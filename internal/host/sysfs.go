@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+// PCIDevices is where sysfs lists PCI functions.
+const PCIDevices = "sys/bus/pci/devices"
+
+// Attr is the path of an attribute of a PCI function.
+func Attr(dev hw.PCIAddr, name string) string { return path.Join(PCIDevices, dev.String(), name) }
+
+// ReadAttr reads an attribute without the newline at its end.
+func ReadAttr(files fs.FS, name string) (string, error) {
+	b, err := fs.ReadFile(files, name)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(b), "\n\x00"), nil
+}
+
+// ReadInt reads a decimal attribute.
+func ReadInt(files fs.FS, name string) (int, error) {
+	s, err := ReadAttr(files, name)
+	if err != nil {
+		return 0, err
+	}
+	v, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %q is no number", name, s)
+	}
+	return v, nil
+}
+
+// LinkBase is the last element of a symbolic link's target; empty without error
+// when there is no such link: a device without a driver, a VF without a group.
+func LinkBase(files fs.ReadLinkFS, name string) (string, error) {
+	target, err := files.ReadLink(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return path.Base(target), nil
+}
+
+// VFAddr resolves a VF to its PCI address. fs.ErrNotExist when there is none now.
+func VFAddr(files fs.ReadLinkFS, vf hw.VFRef) (hw.PCIAddr, error) {
+	target, err := files.ReadLink(Attr(vf.PF, "virtfn"+strconv.Itoa(vf.Index)))
+	if err != nil {
+		return hw.PCIAddr{}, fmt.Errorf("find VF %s: %w", vf, err)
+	}
+	return hw.ParsePCIAddr(path.Base(target))
+}
+
+// Driver is the name of the driver that a PCI function is bound to; empty when
+// there is none.
+func Driver(files fs.ReadLinkFS, dev hw.PCIAddr) (string, error) {
+	return LinkBase(files, Attr(dev, "driver"))
+}
+
+// Netdevs are the names of the netdevs of a PCI function that are in the host's
+// network namespace, sorted.
+func Netdevs(files fs.FS, dev hw.PCIAddr) ([]string, error) {
+	entries, err := fs.ReadDir(files, Attr(dev, "net"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, nil
+}
+
+// PFNetdev is the netdev of a PF. In switchdev mode the representors stand beside
+// it under the same device; the PF's own is the one whose port name is that of a
+// physical port, or that has none.
+func PFNetdev(files fs.FS, dev hw.PCIAddr) (string, error) {
+	names, err := Netdevs(files, dev)
+	if err != nil {
+		return "", err
+	}
+	plain := ""
+	for _, name := range names {
+		port, err := ReadAttr(files, path.Join("sys/class/net", name, "phys_port_name"))
+		if err == nil && physicalPort(port) {
+			return name, nil
+		}
+		if plain == "" && (err != nil || port == "") {
+			plain = name
+		}
+	}
+	return plain, nil
+}
+
+// physicalPort reports whether a phys_port_name is that of a wire: "p0", and
+// "p0s1" for a split port (net/devlink/port.c,
+// __devlink_port_phys_port_name_get).
+func physicalPort(name string) bool {
+	rest, ok := strings.CutPrefix(name, "p")
+	if !ok {
+		return false
+	}
+	number, split, isSplit := strings.Cut(rest, "s")
+	if isSplit && !digits(split) {
+		return false
+	}
+	return digits(number)
+}
+
+func digits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}

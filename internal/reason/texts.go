@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package reason
+
+import (
+	"maps"
+	"slices"
+)
+
+// text is what a person reads about a reason.
+type text struct {
+	sentence string
+	// fix is what to do; empty when there is nothing to do.
+	fix string
+}
+
+// All is every reason, sorted.
+func All() []Reason { return slices.Sorted(maps.Keys(texts())) }
+
+// Sentence says in one sentence what the reason means.
+func (r Reason) Sentence() string { return texts()[r].sentence }
+
+// Fix says what a person can do about it; empty when nothing needs doing.
+func (r Reason) Fix() string { return texts()[r].fix }
+
+// texts is a function because a package variable could be changed.
+func texts() map[Reason]text {
+	return map[Reason]text{
+		CountDiffers:       {"The policy asks for another number of VFs than there is.", ""},
+		CountNeedsZero:     {"The kernel changes a number of VFs only through zero (drivers/pci/iov.c, sriov_numvfs_store).", ""},
+		EswitchModeDiffers: {"The policy asks for another eSwitch mode.", ""},
+		EswitchNeedsLegacy: {"This driver remakes VFs only in legacy mode.", ""},
+		EswitchNeedsNoVFs:  {"This driver changes its eSwitch mode only without VFs.", ""},
+		EswitchNeedsIdle:   {"This driver changes its eSwitch mode only while no VF has a driver.", ""},
+		SteeringDiffers:    {"Software-managed steering is the default for switchdev, and can be chosen in legacy mode only.", ""},
+		OffloadOff:         {"Hardware offload of flows is off and switchdev needs it.", ""},
+		MTUDiffers:         {"The policy asks for another MTU.", ""},
+		LinkDown:           {"The PF is down, and a VF then keeps no admin MAC over a rebind.", ""},
+		DriverDiffers:      {"The policy asks for another driver.", ""},
+		DriverMissing:      {"The VF has no driver.", ""},
+		NewVF:              {"The VF is new.", ""},
+		BindOnce:           {"New VFs shall be bound once, to the driver that they will keep.", ""},
+		AutoprobeOff:       {"New VFs of this PF would get no driver by themselves.", ""},
+		MACNotPinned:       {"The VF has no admin MAC and would get another address at its next bind.", ""},
+		GUIDMissing:        {"The VF has no GUID, and RDMA cannot use it.", ""},
+		RDMANeedsRebind:    {"The driver gives an RDMA device its GUID when it binds.", ""},
+		VDPADiffers:        {"The policy asks for another vDPA device.", ""},
+		ModuleMissing:      {"The driver is not loaded.", ""},
+		FileDiffers:        {"A file of this project is missing or differs.", ""},
+		Claim:              {"What is configured is written down first, so that it can be found and undone after a crash.", ""},
+		PolicyGone:         {"No policy asks for this PF any more.", ""},
+
+		PFMissing:            {"The machine has no such PF.", "Check that the card is seated and its driver is bound (`lspci -nnk`), or remove the policy's selector for it."},
+		PFUnreadable:         {"The PF could not be read.", "See the kernel's log for the device; the cause is in the message."},
+		TotalVFsExceeded:     {"The policy asks for more VFs than the hardware offers.", "Lower numVfs, or raise the firmware's limit (for NVIDIA: `mlxconfig set SRIOV_EN=1 NUM_OF_VFS=n` and a reboot). A limit of 0 usually means that SR-IOV is off in the BIOS."},
+		EswitchUnsupported:   {"The driver offers no eSwitch mode.", "Use eSwitchMode legacy for this NIC, or a NIC and driver with switchdev."},
+		EswitchUnreadable:    {"The eSwitch mode could not be read, so it is not known what a change would do.", "Run `devlink dev eswitch show pci/<address>` and see the message."},
+		MTUUnreadable:        {"The MTU could not be read.", "See the message for the cause."},
+		MTUTooLarge:          {"The policy asks for a larger MTU than the driver takes.", "Lower mtu to the maximum in the message."},
+		MTUKept:              {"A PF's MTU is never lowered below what its owner set.", "Lower the PF's MTU where it was set, or raise the policy's mtu."},
+		LinkTypeDiffers:      {"The port speaks another link type than the policy asks for.", "Change the port's type in the firmware (for NVIDIA: `mlxconfig set LINK_TYPE_P1=…`) or the policy's linkType."},
+		HostTraffic:          {"The PF carries the host's own traffic, and this change would cut it off.", "Choose another PF, or set allowInUse on the policy if the interruption is acceptable."},
+		NoIOMMU:              {"vfio-pci needs an IOMMU and the machine has no IOMMU group.", "Enable VT-d or AMD-Vi in the BIOS and the IOMMU in the kernel (intel_iommu=on iommu=pt)."},
+		ExternalCountTooLow:  {"The PF is externally managed and has fewer VFs than the policy uses.", "Raise the number of VFs where it is managed, or lower numVfs."},
+		ExternalModeDiffers:  {"The PF is externally managed and in another eSwitch mode.", "Change the mode where it is managed, or the policy's eSwitchMode."},
+		ExternalMTUTooLow:    {"The PF is externally managed and its MTU is smaller than the policy's.", "Raise the PF's MTU where it is managed, or lower mtu."},
+		VirtualCount:         {"In a virtual machine the VF is the device: there is exactly one, whatever numVfs says.", "Set numVfs to 1."},
+		VirtualMTU:           {"In a virtual machine the platform sets the MTU; it is left alone.", "Remove mtu from the policy."},
+		VirtualUserspace:     {"The NIC's driver splits traffic between kernel and userspace by itself; DPDK needs no vfio-pci here.", "Use deviceType netdevice."},
+		LedgerTorn:           {"The record of what was configured cannot be read; the PF counts as ours with unknown beginnings.", "Nothing needs doing: the record is written anew. A reset goes to legacy mode and MTU 1500."},
+		SteeringUnsupported:  {"The driver has no choice of steering mode.", ""},
+		RDMAModeDiffers:      {"The kernel is in another RDMA namespace mode than the node asks for.", "Set `options ib_core netns_mode=0` (exclusive) or `=1` (shared) in /etc/modprobe.d and reboot."},
+		OrderingAssumed:      {"The driver's order of eSwitch changes is not known; the usual one is taken.", "Watch the first change on this NIC, and report what its driver needs."},
+		RepresentorNameLong:  {"A representor's name would be longer than the 15 characters that the kernel takes; it keeps the name it has.", "Give the PF a shorter name."},
+		BridgesNotConfigured: {"Bridges are asked for and are not configured by this version.", "Configure the bridge with OVS itself; VFs and representors are ready for it."},
+
+		NodeNotSelected:   {"The policy's nodeSelector does not match the node's labels.", "Compare `kubectl get node --show-labels` with spec.nodeSelector."},
+		NodeNotListed:     {"The node is not one that the daemon runs on.", "Label the node feature.node.kubernetes.io/network-sriov.capable=true, or set configDaemonNodeSelector."},
+		NoPFMatches:       {"No PF of the node matches the policy's nicSelector.", "Compare spec.nicSelector with the node state's status.interfaces."},
+		NoVFsAsked:        {"The policy asks for 0 VFs and so adds nothing.", "Set numVfs, or delete the policy."},
+		EmptySelector:     {"The policy's nicSelector is empty and so matches nothing.", "Set vendor, deviceID, rootDevices, pfNames or netFilter."},
+		DeprecatedDefault: {"A policy named default is always skipped.", "Give the policy another name."},
+		NotListed:         {"The NIC is not in the list of supported NICs.", "Add `vendor device vfDevice` to the ConfigMap supported-nic-ids, or set allowUnlistedNics on the policy."},
+		BadPolicy:         {"The policy is not valid and was left out.", "Correct the field that the message names."},
+		RangeUnreachable:  {"The policy's VF range reaches past its numVfs.", "Raise numVfs or lower the range."},
+		Won:               {"The policy's wish stands.", ""},
+		Merged:            {"The policies do not compete for a VF; both stand.", ""},
+		LostToPriority:    {"A policy of higher priority (a lower number) stands.", "Change a priority, or give the policies VF ranges that do not overlap."},
+		LostToName:        {"A policy of equal priority that is processed later, by name, stands.", "Give the policies different priorities, or VF ranges that do not overlap."},
+		RaisedByOther:     {"Another policy asks for more; the larger value stands.", ""},
+	}
+}

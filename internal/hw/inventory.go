@@ -3,7 +3,10 @@
 
 package hw
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Reading is a value that may not have been readable. Unknown is not zero: who
 // uses a Reading looks at both cases.
@@ -195,4 +198,40 @@ type VF struct {
 	NodeGUID    Reading[GUID] `json:"nodeGUID"`
 	VDPA        VDPAType      `json:"vdpa,omitempty"`
 	Representor string        `json:"representor,omitempty"`
+}
+
+// SteeringParam is the devlink parameter that chooses how an mlx5 NIC steers
+// flows (Documentation/networking/devlink/mlx5.rst).
+const SteeringParam = "flow_steering_mode"
+
+// UdevRules is the folder of udev's local rules, without a leading slash.
+const UdevRules = "etc/udev/rules.d"
+
+// The prefixes of the udev rules that exist per PF. The names are part of the
+// wire: an upgrade in place finds them again.
+const (
+	RuleUnmanaged    = "10-nm-disable-"
+	RulePFName       = "10-pf-name-"
+	RuleRepresentors = "20-switchdev-"
+)
+
+// OwnedRule reports whether a file's name in UdevRules is that of a rule per PF.
+func OwnedRule(name string) bool {
+	for _, prefix := range []string{RuleUnmanaged, RulePFName, RuleRepresentors} {
+		rest, ok := strings.CutPrefix(name, prefix)
+		addr, suffix := strings.CutSuffix(rest, ".rules")
+		if !ok || !suffix {
+			continue
+		}
+		if _, err := ParsePCIAddr(addr); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// KernelDriver reports whether a driver, by name, is one of the kernel's own that
+// make netdevs. The others hand the device to userspace.
+func KernelDriver(name string) bool {
+	return name != "" && !slices.Contains([]string{"vfio-pci", "igb_uio", "uio_pci_generic"}, name)
 }

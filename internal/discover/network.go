@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package discover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+)
+
+// network is what the kernel says of all netdevs, read once.
+type network struct {
+	byName  map[string]host.Link
+	byIndex map[int]host.Link
+	// above are the indices of the netdevs that stand directly on one.
+	above map[int][]int
+	// routed are the netdevs that a default route uses.
+	routed map[int]bool
+}
+
+func readNetwork(ctx context.Context, r host.Reader) (network, error) {
+	links, err := r.Links.Links(ctx)
+	if err != nil {
+		return network{}, fmt.Errorf("list the netdevs: %w", err)
+	}
+	routes, err := r.Links.DefaultRoutes(ctx)
+	if err != nil {
+		return network{}, fmt.Errorf("read the default routes: %w", err)
+	}
+	n := network{
+		byName:  make(map[string]host.Link, len(links)),
+		byIndex: make(map[int]host.Link, len(links)),
+		above:   map[int][]int{},
+		routed:  map[int]bool{},
+	}
+	for _, l := range links {
+		n.byName[l.Name], n.byIndex[l.Index] = l, l
+		if l.Master != 0 {
+			n.above[l.Index] = append(n.above[l.Index], l.Master)
+		}
+		// A veth's parent is its other end, which is beside it and not below.
+		if l.Parent != 0 && l.Kind != "veth" {
+			n.above[l.Parent] = append(n.above[l.Parent], l.Index)
+		}
+	}
+	for _, index := range routes {
+		n.routed[index] = true
+	}
+	return n, nil
+}
+
+// uses says what of the host's own network runs over a netdev, directly or
+// through bonds, bridges and VLANs that stand on it. Sorted.
+func (n network) uses(index int) []string {
+	var out []string
+	seen := map[int]bool{}
+	var climb func(int)
+	climb = func(i int) {
+		if seen[i] {
+			return // bonds of bridges of bonds are refused by the kernel; loops are not ours to trust
+		}
+		seen[i] = true
+		link := n.byIndex[i]
+		if n.routed[i] {
+			out = append(out, "default route via "+link.Name)
+		}
+		if i != index {
+			if use := useOf(link); use != "" {
+				out = append(out, use)
+			}
+		}
+		for _, j := range n.above[i] {
+			climb(j)
+		}
+	}
+	climb(index)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// useOf names a netdev that makes what is below it part of the host's network.
+func useOf(l host.Link) string {
+	switch l.Kind {
+	case "bond", "team", "bridge":
+		return l.Kind + " " + l.Name
+	case "openvswitch":
+		return "OVS bridge"
+	}
+	return ""
+}

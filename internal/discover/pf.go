@@ -1,0 +1,309 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+// looker reads one PF at a time, with what is known of the whole machine.
+type looker struct {
+	r    host.Reader
+	nics NICList
+	net  network
+}
+
+// pf reads one PF; nil without error when it is none after all: no driver is
+// bound, or the driver makes no netdev.
+func (l looker) pf(ctx context.Context, addr hw.PCIAddr) (*hw.PF, error) {
+	files := l.r.Files
+	driver, err := host.Driver(files, addr)
+	if err != nil || driver == "" {
+		return nil, err
+	}
+	netdev, err := l.netdev(addr)
+	if err != nil || netdev == "" {
+		return nil, err
+	}
+	vendor, device, err := ids(files, addr)
+	if err != nil {
+		return nil, err
+	}
+	pf := &hw.PF{
+		Addr: addr, VendorID: vendor, DeviceID: device, Driver: driver, Netdev: netdev,
+		Unlisted: !l.nics.Listed(vendor, device) && !l.nics.ListedVF(vendor, device),
+	}
+	if err := l.link(ctx, pf); err != nil {
+		return nil, err
+	}
+	if exists(files, host.Attr(addr, "sriov_totalvfs")) {
+		return pf, l.sriov(ctx, pf)
+	}
+	if l.nics.ListedVF(vendor, device) {
+		virtual(pf)
+	}
+	return pf, nil
+}
+
+// netdev is the PF's netdev. A virtio NIC's stands one device deeper.
+func (l looker) netdev(addr hw.PCIAddr) (string, error) {
+	name, err := host.PFNetdev(l.r.Files, addr)
+	if err != nil || name != "" {
+		return name, err
+	}
+	for _, child := range names(l.r.Files, host.Attr(addr, "")) {
+		if !strings.HasPrefix(child, "virtio") {
+			continue
+		}
+		if devs := names(l.r.Files, host.Attr(addr, child+"/net")); len(devs) > 0 {
+			return devs[0], nil
+		}
+	}
+	return "", nil
+}
+
+func (l looker) link(ctx context.Context, pf *hw.PF) error {
+	link, ok := l.net.byName[pf.Netdev]
+	if !ok {
+		return fmt.Errorf("netdev %s is in sysfs and the kernel does not list it", pf.Netdev)
+	}
+	pf.AltNames = slices.Sorted(slices.Values(link.AltNames))
+	pf.MAC, pf.PermMAC = link.MAC, link.PermMAC
+	pf.MTU, pf.MaxMTU = hw.Read(link.MTU), link.MaxMTU
+	pf.AdminUp = link.AdminUp
+	pf.LinkType = linkType(link.Encap)
+	pf.InUseBy = l.net.uses(link.Index)
+	pf.SpeedMbps = l.speed(pf.Netdev)
+	pf.PhysPortName = l.attr(pf.Netdev, "phys_port_name")
+	pf.PhysSwitchID = l.attr(pf.Netdev, "phys_switch_id")
+	tc, err := l.r.Links.TCOffload(ctx, pf.Netdev)
+	if err != nil {
+		tc = hw.FeatureAbsent
+	}
+	pf.TCOffload = tc
+	return nil
+}
+
+func linkType(encap string) hw.LinkType {
+	switch encap {
+	case "ether":
+		return hw.LinkEthernet
+	case "infiniband":
+		return hw.LinkInfiniBand
+	}
+	return hw.LinkUnknown
+}
+
+// speed is in Mb/s. The kernel answers EINVAL or -1 while the link is down.
+func (l looker) speed(netdev string) hw.Reading[int] {
+	v, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", netdev, "speed"))
+	if err != nil {
+		return hw.Unreadable[int](err.Error())
+	}
+	if v <= 0 {
+		return hw.Unreadable[int]("the link is down")
+	}
+	return hw.Read(v)
+}
+
+// attr is an attribute that many drivers lack: empty then (EOPNOTSUPP).
+func (l looker) attr(netdev, name string) string {
+	v, err := host.ReadAttr(l.r.Files, path.Join("sys/class/net", netdev, name))
+	if err != nil {
+		return ""
+	}
+	return v
+}
+
+// virtual makes a device that is itself the VF look like a PF with one VF.
+func virtual(pf *hw.PF) {
+	pf.Virtual = true
+	pf.TotalVFs, pf.NumVFs = 1, 1
+	pf.Eswitch, pf.EswitchAbsent = hw.Read(hw.EswitchLegacy), true
+	pf.VFs = []hw.VF{{
+		Index: 0, Addr: pf.Addr, VendorID: pf.VendorID, DeviceID: pf.DeviceID,
+		Driver: pf.Driver, Netdev: pf.Netdev, MAC: pf.MAC, MTU: pf.MTU.Value,
+		AdminMAC: hw.Unreadable[hw.MAC]("the platform assigns it"),
+		NodeGUID: hw.Unreadable[hw.GUID]("no RDMA device"),
+	}}
+}
+
+func (l looker) sriov(ctx context.Context, pf *hw.PF) error {
+	files := l.r.Files
+	var err error
+	if pf.TotalVFs, err = host.ReadInt(files, host.Attr(pf.Addr, "sriov_totalvfs")); err != nil {
+		return err
+	}
+	if pf.NumVFs, err = host.ReadInt(files, host.Attr(pf.Addr, "sriov_numvfs")); err != nil {
+		return err
+	}
+	auto, err := host.ReadInt(files, host.Attr(pf.Addr, "sriov_drivers_autoprobe"))
+	// Kernels before 4.13 lack the attribute and always probe.
+	pf.Autoprobe = err != nil || auto != 0
+	l.eswitch(ctx, pf)
+	return l.vfs(ctx, pf)
+}
+
+func (l looker) eswitch(ctx context.Context, pf *hw.PF) {
+	mode, err := l.r.Devlink.EswitchMode(ctx, pf.Addr)
+	switch {
+	case errors.Is(err, host.ErrUnsupported):
+		pf.Eswitch, pf.EswitchAbsent = hw.Read(hw.EswitchLegacy), true
+		return
+	case err != nil:
+		pf.Eswitch = hw.Unreadable[hw.EswitchMode](err.Error())
+		return
+	}
+	pf.Eswitch = hw.Read(mode)
+	if v, err := l.r.Devlink.Param(ctx, pf.Addr, hw.SteeringParam); err == nil {
+		pf.SteeringMode = v
+	}
+}
+
+func (l looker) vfs(ctx context.Context, pf *hw.PF) error {
+	if pf.NumVFs == 0 {
+		return nil
+	}
+	admin, adminErr := l.r.Links.VFs(ctx, l.net.byName[pf.Netdev].Index)
+	reps := l.representors(*pf)
+	for i := range pf.NumVFs {
+		addr, err := host.VFAddr(l.r.Files, hw.VFRef{PF: pf.Addr, Index: i})
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the driver enabled fewer than it said, or they are going
+		}
+		if err != nil {
+			return err
+		}
+		vf, err := l.vf(addr, i, *pf)
+		if err != nil {
+			return fmt.Errorf("VF %d: %w", i, err)
+		}
+		vf.AdminMAC = adminMAC(admin, adminErr, i)
+		vf.Representor = reps[i]
+		pf.VFs = append(pf.VFs, vf)
+	}
+	return nil
+}
+
+func adminMAC(vfs []host.VFLink, err error, index int) hw.Reading[hw.MAC] {
+	if err != nil {
+		return hw.Unreadable[hw.MAC](err.Error())
+	}
+	i := slices.IndexFunc(vfs, func(v host.VFLink) bool { return v.Index == index })
+	if i < 0 {
+		return hw.Unreadable[hw.MAC]("the PF does not list the VF")
+	}
+	return hw.Read(vfs[i].AdminMAC)
+}
+
+func (l looker) vf(addr hw.PCIAddr, index int, pf hw.PF) (hw.VF, error) {
+	files := l.r.Files
+	vf := hw.VF{Index: index, Addr: addr}
+	var err error
+	if vf.VendorID, vf.DeviceID, err = vfIDs(files, addr, pf); err != nil {
+		return hw.VF{}, err
+	}
+	if vf.Driver, err = host.Driver(files, addr); err != nil {
+		return hw.VF{}, err
+	}
+	if vf.IOMMUGroup, err = host.LinkBase(files, host.Attr(addr, "iommu_group")); err != nil {
+		return hw.VF{}, err
+	}
+	l.vfNetdev(&vf, pf)
+	l.vfRDMA(&vf)
+	vf.VDPA = vdpaType(files, addr)
+	return vf, nil
+}
+
+// vfIDs are the VF's ids. Its config space may read ffff:ffff for a moment after
+// it was made; what the bus says then is the PF's vendor.
+func vfIDs(files fs.FS, addr hw.PCIAddr, pf hw.PF) (vendor, device hw.ID, err error) {
+	vendor, device, err = ids(files, addr)
+	if err == nil && vendor == "ffff" {
+		vendor = pf.VendorID
+	}
+	return vendor, device, err
+}
+
+func (l looker) vfNetdev(vf *hw.VF, pf hw.PF) {
+	devs := names(l.r.Files, host.Attr(vf.Addr, "net"))
+	if len(devs) == 0 {
+		vf.Away = pf.LinkType == hw.LinkEthernet && hw.KernelDriver(vf.Driver)
+		return
+	}
+	vf.Netdev = devs[0]
+	if link, ok := l.net.byName[vf.Netdev]; ok {
+		vf.MAC, vf.MTU = link.MAC, link.MTU
+	}
+}
+
+func (l looker) vfRDMA(vf *hw.VF) {
+	devs := names(l.r.Files, host.Attr(vf.Addr, "infiniband"))
+	if len(devs) != 1 {
+		vf.NodeGUID = hw.Unreadable[hw.GUID](fmt.Sprintf("%d RDMA devices", len(devs)))
+		return
+	}
+	vf.RDMADevice = devs[0]
+	text, err := host.ReadAttr(l.r.Files, path.Join("sys/class/infiniband", devs[0], "node_guid"))
+	if err != nil {
+		vf.NodeGUID = hw.Unreadable[hw.GUID](err.Error())
+		return
+	}
+	guid, err := hw.ParseGUID(text)
+	if err != nil {
+		vf.NodeGUID = hw.Unreadable[hw.GUID](err.Error())
+		return
+	}
+	vf.NodeGUID = hw.Read(guid)
+}
+
+func vdpaType(files fs.ReadLinkFS, vf hw.PCIAddr) hw.VDPAType {
+	driver, err := host.LinkBase(files, "sys/bus/vdpa/devices/vdpa:"+vf.String()+"/driver")
+	if err != nil {
+		return hw.VDPANone
+	}
+	switch driver {
+	case "vhost_vdpa":
+		return hw.VDPAVhost
+	case "virtio_vdpa":
+		return hw.VDPAVirtio
+	}
+	return hw.VDPANone
+}
+
+// vfPort matches the port name of a VF's representor: "pf0vf3", with a
+// controller in front on a DPU (net/devlink/port.c).
+var vfPort = regexp.MustCompile(`^(?:c\d+)?pf\d+vf(\d+)$`)
+
+// representors are the PF's VF representors, by VF index.
+func (l looker) representors(pf hw.PF) map[int]string {
+	if mode, ok := pf.Eswitch.Get(); !ok || mode != hw.EswitchSwitchdev {
+		return nil
+	}
+	out := map[int]string{}
+	for _, name := range names(l.r.Files, host.Attr(pf.Addr, "net")) {
+		if name == pf.Netdev {
+			continue
+		}
+		m := vfPort.FindStringSubmatch(l.attr(name, "phys_port_name"))
+		if m == nil {
+			continue
+		}
+		if i, err := strconv.Atoi(m[1]); err == nil {
+			out[i] = name
+		}
+	}
+	return out
+}

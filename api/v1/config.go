@@ -195,7 +195,7 @@ type SriovOperatorConfigSpec struct {
 	// resourcePrefix goes before each resourceName, as in <resourcePrefix>/<resourceName>.
 	// It is a DNS domain. Default: openshift.io.
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a DNS domain in lower case, without '/', such as mellanox.com"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a DNS domain in lower case, without '/', such as mellanox.com"
 	// +optional
 	ResourcePrefix string `json:"resourcePrefix,omitempty"`
 }

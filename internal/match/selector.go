@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package match
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
+)
+
+// Problem is what is wrong with one field of a policy.
+type Problem struct {
+	// Field is the path under spec: "nicSelector.pfNames[1]".
+	Field  string        `json:"field"`
+	Reason reason.Reason `json:"reason"`
+	// Cause is what is wrong, with the value, as a phrase without a full stop.
+	Cause string `json:"cause"`
+	// Fix is what to write instead, as a phrase; empty when Cause says it.
+	Fix string `json:"fix,omitempty"`
+}
+
+// String is field, cause and fix in one line.
+func (p Problem) String() string {
+	s := p.Field + ": " + p.Cause
+	if p.Fix != "" {
+		s += "; " + p.Fix
+	}
+	return s
+}
+
+// Selector is a NIC selector, parsed. A PF is selected when it matches every
+// field that is set; the zero Selector selects nothing.
+type Selector struct {
+	vendor, device hw.ID
+	roots          []hw.PCIAddr
+	byRoot         bool
+	names          []PFName
+	filter         NetFilter
+	byFilter       bool
+}
+
+// NewSelector parses a NIC selector. A selector with problems selects nothing.
+// A rootDevices entry that is no PCI address can name no PF; it is left out and
+// is no problem for the others, see BadRootDevices.
+func NewSelector(nics sriovv1.SriovNetworkNicSelector) (Selector, []Problem) {
+	s := Selector{byRoot: len(nics.RootDevices) > 0, byFilter: nics.NetFilter != ""}
+	var problems []Problem
+	id := func(field, text string) hw.ID {
+		if text == "" {
+			return ""
+		}
+		v, err := hw.ParseID(text)
+		if err != nil {
+			problems = append(problems, bad(field, err.Error(), ""))
+		}
+		return v
+	}
+	s.vendor = id("nicSelector.vendor", nics.Vendor)
+	s.device = id("nicSelector.deviceID", nics.DeviceID)
+	for _, text := range nics.RootDevices {
+		if addr, err := hw.ParsePCIAddr(text); err == nil {
+			s.roots = append(s.roots, addr)
+		}
+	}
+	for i, text := range nics.PfNames {
+		name, err := ParsePFName(text)
+		if err != nil {
+			problems = append(problems, bad(indexed("nicSelector.pfNames", i),
+				fmt.Sprintf("%q: %v", text, err), "write ens1f0, or ens1f0#2-5 for VFs 2 to 5 alone"))
+			continue
+		}
+		s.names = append(s.names, name)
+	}
+	// A filter without key and value matches nothing, also when it is alone.
+	s.filter, _ = ParseNetFilter(nics.NetFilter)
+	if len(problems) > 0 {
+		return Selector{}, problems
+	}
+	return s, nil
+}
+
+// BadRootDevices are the entries of rootDevices that are no PCI address.
+func BadRootDevices(nics sriovv1.SriovNetworkNicSelector) []Problem {
+	var problems []Problem
+	for i, text := range nics.RootDevices {
+		if _, err := hw.ParsePCIAddr(text); err != nil {
+			problems = append(problems, bad(indexed("nicSelector.rootDevices", i), err.Error(), "the entry matches nothing"))
+		}
+	}
+	return problems
+}
+
+func bad(field, cause, fix string) Problem {
+	return Problem{Field: field, Reason: reason.BadPolicy, Cause: cause, Fix: fix}
+}
+
+func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// Empty reports whether no field is set.
+func (s Selector) Empty() bool {
+	return s.vendor == "" && s.device == "" && !s.byRoot && len(s.names) == 0 && !s.byFilter
+}
+
+// Names are the parsed entries of pfNames.
+func (s Selector) Names() []PFName { return slices.Clone(s.names) }
+
+// PF reports whether the PF is selected. It takes a pointer because it is asked
+// for every policy on every PF of a cluster, and changes nothing.
+func (s *Selector) PF(pf *hw.PF) bool {
+	return !s.Empty() &&
+		(s.vendor == "" || s.vendor == pf.VendorID) &&
+		(s.device == "" || s.device == pf.DeviceID) &&
+		(!s.byRoot || slices.Contains(s.roots, pf.Addr)) &&
+		(len(s.names) == 0 || s.named(pf)) &&
+		(!s.byFilter || s.filtered(pf))
+}
+
+func (s *Selector) named(pf *hw.PF) bool {
+	for i := range s.names {
+		if called(pf, s.names[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// called is pf.Named without a copy of the PF.
+func called(pf *hw.PF, name string) bool {
+	return name != "" && (pf.Netdev == name || slices.Contains(pf.AltNames, name))
+}
+
+func (s *Selector) filtered(pf *hw.PF) bool {
+	f, ok := ParseNetFilter(pf.NetFilter)
+	return ok && f == s.filter
+}
+
+// Ranges appends to dst the VF ranges of a selected PF that the policy is about:
+// those that pfNames give it, by any of the PF's names, sorted; or all VFs, when
+// they give none. It says why there is none: ranges that overlap, or entries
+// with and without a range for the same PF.
+func (s *Selector) Ranges(dst []hw.VFRange, pf *hw.PF, numVFs int) ([]hw.VFRange, reason.Why) {
+	start, whole := len(dst), false
+	for i := range s.names {
+		name := &s.names[i]
+		switch {
+		case !called(pf, name.Name):
+		case !name.HasRange:
+			whole = true
+		case !slices.Contains(dst[start:], name.Range):
+			dst = append(dst, name.Range)
+		}
+	}
+	ranges := dst[start:]
+	if len(ranges) == 0 {
+		return append(dst, hw.VFRange{First: 0, Last: numVFs - 1}), reason.Why{}
+	}
+	if whole {
+		return dst[:start], reason.Because(reason.BadPolicy,
+			"pfNames name %s both with the range %s and without one; keep one of them", label(pf), ranges[0])
+	}
+	slices.SortFunc(ranges, func(a, b hw.VFRange) int { return a.First - b.First })
+	for i := 1; i < len(ranges); i++ {
+		if ranges[i].Overlaps(ranges[i-1]) {
+			return dst[:start], reason.Because(reason.BadPolicy,
+				"pfNames give %s the ranges %s and %s, which overlap; make them one", label(pf), ranges[i-1], ranges[i])
+		}
+	}
+	return dst, reason.Why{}
+}
+
+// label names a PF for people.
+func label(pf *hw.PF) string {
+	if pf.Netdev == "" {
+		return pf.Addr.String()
+	}
+	return pf.Netdev + " (" + pf.Addr.String() + ")"
+}

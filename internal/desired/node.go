@@ -33,6 +33,8 @@ type PF struct {
 	ExternallyManaged bool
 	// AllowInUse permits changes although the PF carries the host's traffic.
 	AllowInUse bool
+	// AllowUnlisted permits changes although the NIC is not in the NIC list.
+	AllowUnlisted bool
 	// Groups keep the order in which they were rendered.
 	Groups []Group
 }
@@ -111,7 +113,8 @@ func (n Node) Equal(o Node) bool {
 func samePF(a, b PF) bool {
 	return a.Addr == b.Addr && a.Name == b.Name && a.NumVFs == b.NumVFs && a.MTU == b.MTU &&
 		a.Eswitch == b.Eswitch && a.LinkType == b.LinkType &&
-		a.ExternallyManaged == b.ExternallyManaged && a.AllowInUse == b.AllowInUse
+		a.ExternallyManaged == b.ExternallyManaged && a.AllowInUse == b.AllowInUse &&
+		a.AllowUnlisted == b.AllowUnlisted
 }
 
 // Group finds the group that a VF belongs to. The first one that contains the

@@ -33,12 +33,15 @@ func (l looker) pf(ctx context.Context, addr hw.PCIAddr) (*hw.PF, error) {
 	if err != nil || driver == "" {
 		return nil, err
 	}
-	netdev, err := l.netdev(addr)
-	if err != nil || netdev == "" {
-		return nil, err
-	}
 	vendor, device, err := ids(files, addr)
 	if err != nil {
+		return nil, err
+	}
+	if l.nics.ListedVF(vendor, device) && !hw.KernelDriver(driver) {
+		return userspaceVF(addr, vendor, device, driver), nil
+	}
+	netdev, err := l.netdev(addr)
+	if err != nil || netdev == "" {
 		return nil, err
 	}
 	pf := &hw.PF{
@@ -138,6 +141,17 @@ func virtual(pf *hw.PF) {
 		AdminMAC: hw.Unreadable[hw.MAC]("the platform assigns it"),
 		NodeGUID: hw.Unreadable[hw.GUID]("no RDMA device"),
 	}}
+}
+
+// userspaceVF is the device of a virtual machine while userspace has it: there is
+// no netdev to read anything from.
+func userspaceVF(addr hw.PCIAddr, vendor, device hw.ID, driver string) *hw.PF {
+	pf := &hw.PF{
+		Addr: addr, VendorID: vendor, DeviceID: device, Driver: driver,
+		MTU: hw.Unreadable[int]("userspace has the device"), SpeedMbps: hw.Unreadable[int]("userspace has the device"),
+	}
+	virtual(pf)
+	return pf
 }
 
 func (l looker) sriov(ctx context.Context, pf *hw.PF) error {

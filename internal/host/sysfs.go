@@ -55,9 +55,17 @@ func LinkBase(files fs.ReadLinkFS, name string) (string, error) {
 	return path.Base(target), nil
 }
 
-// VFAddr resolves a VF to its PCI address. fs.ErrNotExist when there is none now.
+// VFAddr resolves a VF to its PCI address; fs.ErrNotExist when there is none now.
+// A function without SR-IOV is itself its VF 0: a VF that a virtual machine was
+// given.
 func VFAddr(files fs.ReadLinkFS, vf hw.VFRef) (hw.PCIAddr, error) {
 	target, err := files.ReadLink(Attr(vf.PF, "virtfn"+strconv.Itoa(vf.Index)))
+	if errors.Is(err, fs.ErrNotExist) && vf.Index == 0 {
+		_, lacks := files.Lstat(Attr(vf.PF, "sriov_totalvfs"))
+		if _, there := files.Lstat(Attr(vf.PF, "vendor")); there == nil && errors.Is(lacks, fs.ErrNotExist) {
+			return vf.PF, nil
+		}
+	}
 	if err != nil {
 		return hw.PCIAddr{}, fmt.Errorf("find VF %s: %w", vf, err)
 	}

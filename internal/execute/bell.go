@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package execute
+
+import (
+	"context"
+	"sync"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+)
+
+// bell rings whenever something happens on the machine. It says that it is time
+// to look again, and nothing else.
+type bell struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+func listen(ctx context.Context, w host.Watcher) (*bell, error) {
+	events, err := w.Watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &bell{next: make(chan struct{})}
+	go func() {
+		for range events {
+			b.ring()
+		}
+	}()
+	return b, nil
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = make(chan struct{})
+}
+
+// wait is closed at the next ring. Take it before looking, so that nothing is
+// missed in between.
+func (b *bell) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next
+}
+
+// until looks, and looks again at each ring, until what it looks for holds. When
+// ctx ends first, the last view is the error's text.
+func (b *bell) until(ctx context.Context, look func() (holds, error)) error {
+	for {
+		ring := b.wait()
+		h, err := look()
+		if err != nil {
+			return err
+		}
+		if h.yes {
+			return nil
+		}
+		select {
+		case <-ring:
+		case <-ctx.Done():
+			return &TimeoutError{View: h.view, Err: ctx.Err()}
+		}
+	}
+}
+
+// holds is whether a postcondition holds, and what the machine shows instead.
+type holds struct {
+	yes  bool
+	view string
+}
+
+// TimeoutError is a postcondition that did not come true in time.
+type TimeoutError struct {
+	// View is what the machine showed last.
+	View string
+	Err  error
+}
+
+// Error says what the machine shows.
+func (e *TimeoutError) Error() string {
+	return "waited, and " + e.View + ": " + e.Err.Error()
+}
+
+// Unwrap is why the waiting ended.
+func (e *TimeoutError) Unwrap() error { return e.Err }

@@ -11,7 +11,7 @@ import (
 
 // SchemeGroupVersion is the group and version of every kind in this package.
 // It is a variable because Go has no struct constants; nothing writes to it.
-var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: Version}
+var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: Version} //nolint:gochecknoglobals // read only; generated code needs it by this name
 
 // AddToScheme registers every kind of this package, and its list, with a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {

@@ -4,7 +4,6 @@
 package crd
 
 import (
-	"context"
 	"testing"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -59,7 +58,7 @@ func validate(t *testing.T, crd apiextensionsv1.CustomResourceDefinition) field.
 	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&crd, &internal, nil); err != nil {
 		t.Fatal(err)
 	}
-	return validation.ValidateCustomResourceDefinition(context.Background(), &internal)
+	return validation.ValidateCustomResourceDefinition(t.Context(), &internal)
 }
 
 func multiplyBounds(props *apiextensionsv1.JSONSchemaProps, factor int64) {

@@ -4,7 +4,6 @@
 package crd
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ type kindSchema struct {
 }
 
 // definitions reads every generated CRD.
-func definitions(t testing.TB) []apiextensionsv1.CustomResourceDefinition {
+func definitions(t *testing.T) []apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(crdDir, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -60,7 +59,7 @@ func definitions(t testing.TB) []apiextensionsv1.CustomResourceDefinition {
 	return crds
 }
 
-func newServer(t testing.TB) server {
+func newServer(t *testing.T) server {
 	t.Helper()
 	kinds := map[string]kindSchema{}
 	for _, crd := range definitions(t) {
@@ -87,7 +86,7 @@ func newServer(t testing.TB) server {
 }
 
 // admit prunes and defaults the object that is written in YAML, and returns it with what is wrong with it.
-func (s server) admit(t testing.TB, text string) (map[string]any, field.ErrorList) {
+func (s server) admit(t *testing.T, text string) (map[string]any, field.ErrorList) {
 	t.Helper()
 	json, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
@@ -111,7 +110,7 @@ func (s server) admit(t testing.TB, text string) (map[string]any, field.ErrorLis
 	if len(errs) > 0 {
 		return object, errs
 	}
-	errs, _ = kind.rules.Validate(context.Background(), nil, kind.structural, object, nil, celconfig.RuntimeCELCostBudget)
+	errs, _ = kind.rules.Validate(t.Context(), nil, kind.structural, object, nil, celconfig.RuntimeCELCostBudget)
 	return object, errs
 }
 

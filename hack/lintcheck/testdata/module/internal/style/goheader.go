@@ -1,0 +1,8 @@
+// Copyright somebody.
+
+package style
+
+// Headless says nothing about its licence.
+const Headless = 1
+
+// want goheader: Expected:SPDX

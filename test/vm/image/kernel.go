@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,10 +70,12 @@ func (b Builder) keepKernel(memo string, v kernelVersion) error {
 	if err != nil {
 		return fmt.Errorf("keep the kernel's version: %w", err)
 	}
-	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
-		return fmt.Errorf("keep the kernel's version: %w", err)
+	err = os.MkdirAll(b.Cache, 0o755)
+	if err == nil {
+		err = writeAtomically(memo, text)
 	}
-	if err := writeAtomically(memo, text); err != nil {
+	// A cache that another user owns serves without this.
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("keep the kernel's version: %w", err)
 	}
 	return nil
@@ -115,7 +118,7 @@ func writeAtomically(path string, b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

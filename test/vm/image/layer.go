@@ -74,7 +74,7 @@ func (b Builder) layer(ctx context.Context, l layer) (string, error) {
 	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache: %w", err)
 	}
-	unlock, err := lock(filepath.Join(b.Cache, l.Name+".lock"))
+	unlock, err := Lock(filepath.Join(b.Cache, l.Name+".lock"))
 	if err != nil {
 		return "", err
 	}
@@ -134,8 +134,9 @@ func (b Builder) prune(name string, limit time.Time) error {
 	return nil
 }
 
-// lock waits for a lock between processes and takes it.
-func lock(path string) (unlock func(), err error) {
+// Lock waits for a lock, which holds between processes and within one, and takes
+// it.
+func Lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)

@@ -124,7 +124,10 @@ func settleAndSave(ctx context.Context, m *machine.Machine, state string) error 
 	if out.ExitCode != 0 || out.Stdout != "" {
 		return fmt.Errorf("the guest did not boot well: %s%s", out.Stdout, out.Stderr)
 	}
-	return m.Save(ctx, state)
+	if err := m.Save(ctx, state); err != nil {
+		return err
+	}
+	return os.Chmod(state, 0o644)
 }
 
 // withMachine runs a machine, whose root disk it makes on top of backing.

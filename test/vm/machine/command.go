@@ -131,6 +131,9 @@ func (p *Process) Signal(s syscall.Signal, scope protocol.Scope) error {
 	return nil
 }
 
+// Kill sends SIGKILL to the process alone, as the kernel's OOM killer does.
+func (p *Process) Kill() error { return p.Signal(syscall.SIGKILL, protocol.ScopeProcess) }
+
 // Wait waits for the end. Its error says why there is no result: the machine
 // has ended, the guest was reset, the program could not be started, or ctx is
 // done, which also kills the process and what it started.

@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+)
+
+// Reader opens the machine whose root directory is root for looking: "/", or the
+// place where a container has the host's root, with the host's /sys below it.
+// Netlink speaks of the network namespace of the calling thread.
+func Reader(root string) (host.Reader, error) {
+	root, err := rootDir(root)
+	if err != nil {
+		return host.Reader{}, err
+	}
+	return reader(root), nil
+}
+
+// New opens the machine for looking and changing. Nothing is held open, so there
+// is nothing to close.
+func New(root string) (host.Host, error) {
+	root, err := rootDir(root)
+	if err != nil {
+		return host.Host{}, err
+	}
+	r := reader(root)
+	attrs := attrWriter{root: root}
+	programs := programs{root: root}
+	return host.Host{
+		Reader:     r,
+		Attrs:      attrs,
+		Conf:       confWriter{root: root},
+		LinkCtl:    linkControl{links: links{}},
+		DevlinkCtl: devlinkControl{},
+		VDPA:       vdpaControl{files: r.Files, attrs: attrs},
+		Modules:    moduleLoader{files: r.Files, programs: programs},
+		Udev:       udevControl{programs: programs},
+		Events:     watcher{files: r.Files},
+	}, nil
+}
+
+func reader(root string) host.Reader {
+	files := tree{root: root}
+	return host.Reader{
+		Files:   files,
+		Links:   links{},
+		Devlink: devlink{},
+		RDMA:    rdma{files: files},
+	}
+}
+
+func rootDir(root string) (string, error) {
+	if !filepath.IsAbs(root) {
+		return "", fmt.Errorf("open machine %q: the root must be an absolute path", root)
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return "", fmt.Errorf("open machine: %w", err)
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("open machine %q: the root is no directory", root)
+	}
+	return filepath.Clean(root), nil
+}
+
+// within runs work that may wait in the kernel for minutes, and returns with it
+// or with ctx, whichever ends first. Work that is left behind goes on by itself.
+func within[T any](ctx context.Context, work func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := work()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}

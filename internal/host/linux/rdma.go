@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+// From include/uapi/rdma/rdma_netlink.h.
+const (
+	rdmaSystemGet = 5<<10 | 6 // RDMA_NL_NLDEV, RDMA_NLDEV_CMD_SYS_GET
+	rdmaNetnsMode = 66        // RDMA_NLDEV_SYS_ATTR_NETNS_MODE
+)
+
+// rdma is host.RDMAReader.
+type rdma struct{ files fs.FS }
+
+// NetnsMode implements host.RDMAReader.
+func (r rdma) NetnsMode(ctx context.Context) (hw.RDMAMode, error) {
+	mode, err := r.netnsMode(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read RDMA namespace mode: %w", err)
+	}
+	return mode, nil
+}
+
+func (r rdma) netnsMode(ctx context.Context) (hw.RDMAMode, error) {
+	// Opening the socket makes the kernel load ib_core (net/netlink/af_netlink.c,
+	// netlink_create), and looking must change nothing.
+	_, err := fs.Stat(r.files, "sys/class/infiniband")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w: the kernel has no RDMA", host.ErrUnsupported)
+	}
+	if err != nil {
+		return "", err
+	}
+	answer, err := ask(ctx, request{protocol: unix.NETLINK_RDMA, kind: rdmaSystemGet})
+	// EINVAL is RDMA's word for a command that the kernel does not know yet; this
+	// one carries nothing else that could be invalid.
+	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+		return "", fmt.Errorf("%w: %w", host.ErrUnsupported, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, m := range answer {
+		attrs, _ := splitAttrs(m.body)
+		for _, a := range attrs {
+			if a.kind == rdmaNetnsMode {
+				return rdmaModeOf(a.u8())
+			}
+		}
+	}
+	return "", fmt.Errorf("%w: the kernel has no RDMA namespace mode", host.ErrUnsupported)
+}
+
+func rdmaModeOf(number uint8) (hw.RDMAMode, error) {
+	switch number {
+	case 0:
+		return hw.RDMAExclusive, nil
+	case 1:
+		return hw.RDMAShared, nil
+	}
+	return "", fmt.Errorf("the kernel names mode %d, which is neither exclusive nor shared", number)
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the test rigs that are named, or all of them. A rig that cannot be built here fails and says why.
+# usage: hack/test.sh [static] [unit] [vm]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CGO_ENABLED=0
+tool=(go tool -modfile=go.tools.mod)
+
+static() {
+	local unformatted
+	unformatted=$(git ls-files '*.go' | grep -v -e zz_generated -e testdata | xargs gofmt -l)
+	if [ -n "$unformatted" ]; then
+		echo "not formatted (make fmt): $unformatted" >&2
+		return 1
+	fi
+	hack/verify-generated.sh
+	go vet ./...
+	"${tool[@]}" golangci-lint run ./...
+	go test -tags lintcheck ./hack/lintcheck/
+}
+
+unit() {
+	go test ./...
+	(cd test/crd && go test ./...)
+}
+
+vm() {
+	go run ./test/vm/cmd/vmrig build
+	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
+}
+
+rigs=("$@")
+[ $# -gt 0 ] || rigs=(static unit vm)
+failed=()
+for rig in "${rigs[@]}"; do
+	case $rig in
+	static | unit | vm) ;;
+	*)
+		echo "no rig is called $rig: there are static, unit and vm" >&2
+		exit 2
+		;;
+	esac
+	echo "== rig $rig"
+	start=$SECONDS
+	if "$rig"; then
+		echo "== rig $rig passed in $((SECONDS - start)) s"
+	else
+		echo "== rig $rig FAILED after $((SECONDS - start)) s" >&2
+		failed+=("$rig")
+	fi
+done
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "failed: ${failed[*]}" >&2
+	exit 1
+fi

@@ -110,6 +110,15 @@ func everyBanIsWanted(t *testing.T, text []byte, want []finding) {
 	}
 }
 
+// golangci-lint ignores settings that it does not know, and with them what they should ban.
+func TestTheConfigurationHasKnownSettingsOnly(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=go.tools.mod", "golangci-lint", "config", "verify")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("golangci-lint config verify: %v\n%s", err, out)
+	}
+}
+
 // lint runs golangci-lint in the folder and returns what it says.
 func lint(t *testing.T, dir string) []finding {
 	t.Helper()

@@ -5,6 +5,7 @@ package desired
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -102,19 +103,7 @@ func (n Node) RDMAMode() hw.RDMAMode { return n.rdma }
 
 // Equal reports whether the nodes ask for the same.
 func (n Node) Equal(o Node) bool {
-	return n.rdma == o.rdma && slices.EqualFunc(n.pfs, o.pfs, func(a, b PF) bool {
-		groups := slices.Equal(a.Groups, b.Groups)
-		a.Groups, b.Groups = nil, nil
-		return groups && samePF(a, b)
-	})
-}
-
-// samePF compares PFs without groups.
-func samePF(a, b PF) bool {
-	return a.Addr == b.Addr && a.Name == b.Name && a.NumVFs == b.NumVFs && a.MTU == b.MTU &&
-		a.Eswitch == b.Eswitch && a.LinkType == b.LinkType &&
-		a.ExternallyManaged == b.ExternallyManaged && a.AllowInUse == b.AllowInUse &&
-		a.AllowUnlisted == b.AllowUnlisted
+	return n.rdma == o.rdma && slices.EqualFunc(n.pfs, o.pfs, func(a, b PF) bool { return reflect.DeepEqual(a, b) })
 }
 
 // Group finds the group that a VF belongs to. The first one that contains the
@@ -132,7 +121,7 @@ func normal(pf PF) PF {
 	if pf.Eswitch == "" {
 		pf.Eswitch = hw.EswitchLegacy
 	}
-	pf.Groups = slices.Clone(pf.Groups)
+	pf.Groups = append([]Group(nil), pf.Groups...) // none is nil, so that equal PFs compare equal
 	for i := range pf.Groups {
 		if pf.Groups[i].Driver == "" {
 			pf.Groups[i].Driver = Kernel

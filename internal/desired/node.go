@@ -157,7 +157,8 @@ func check(pf PF, before []PF) error {
 }
 
 func checkGroup(pf PF, g Group) error {
-	where := fmt.Sprintf("%s: VF group %s of policy %s", pf.Addr, g.Range, g.Policy)
+	// Put together only when something is wrong: nodes are built in thousands.
+	where := groupName{pf.Addr, g}
 	switch {
 	case g.Range.First < 0 || g.Range.Last < g.Range.First:
 		return fmt.Errorf("%s: the range ends before it starts", where)
@@ -175,4 +176,14 @@ func checkGroup(pf PF, g Group) error {
 		return fmt.Errorf("%s: mtu %d must not be negative", where, g.MTU)
 	}
 	return nil
+}
+
+// groupName names a VF group for people.
+type groupName struct {
+	pf hw.PCIAddr
+	g  Group
+}
+
+func (n groupName) String() string {
+	return fmt.Sprintf("%s: VF group %s of policy %s", n.pf, n.g.Range, n.g.Policy)
 }

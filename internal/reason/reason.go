@@ -76,11 +76,14 @@ const (
 	NotListed         Reason = "NotListed"
 	BadPolicy         Reason = "BadPolicy"
 	RangeUnreachable  Reason = "RangeUnreachable"
+	RDMAWithVDPA      Reason = "RDMAWithVDPA"
 	Won               Reason = "Won"
 	Merged            Reason = "Merged"
 	LostToPriority    Reason = "LostToPriority"
 	LostToName        Reason = "LostToName"
 	RaisedByOther     Reason = "RaisedByOther"
+
+	GroupNeedsSwitchdev Reason = "GroupNeedsSwitchdev"
 )
 
 // Why is a reason with the facts that make it true here. It explains; nothing

@@ -84,10 +84,13 @@ func texts() map[Reason]text {
 		NotListed:         {"The NIC is not in the list of supported NICs.", "Add `vendor device vfDevice` to the ConfigMap supported-nic-ids, or set allowUnlistedNics on the policy."},
 		BadPolicy:         {"The policy is not valid and was left out.", "Correct the field that the message names."},
 		RangeUnreachable:  {"The policy's VF range reaches past its numVfs.", "Raise numVfs or lower the range."},
+		RDMAWithVDPA:      {"The policy asks for RDMA and for vDPA; a vDPA device takes the place of the RDMA device.", "Remove isRdma or vdpaType."},
 		Won:               {"The policy's wish stands.", ""},
 		Merged:            {"The policies do not compete for a VF; both stand.", ""},
 		LostToPriority:    {"A policy of higher priority (a lower number) stands.", "Change a priority, or give the policies VF ranges that do not overlap."},
 		LostToName:        {"A policy of equal priority that is processed later, by name, stands.", "Give the policies different priorities, or VF ranges that do not overlap."},
 		RaisedByOther:     {"Another policy asks for more; the larger value stands.", ""},
+
+		GroupNeedsSwitchdev: {"The VF group needs eSwitchMode switchdev, and the policy that decides on this PF's mode does not ask for it.", "Set eSwitchMode switchdev in the policy that the message names, or give the policies different PFs."},
 	}
 }

@@ -1,0 +1,184 @@
+#!/bin/sh
+# Written by kubectl-sriov plan -o script. It holds for the machine as it was
+# then; if the machine has changed since, make another one. Run it as root.
+set -eu
+
+sysfs=/sys
+failed=0
+# How often something that the kernel finishes by itself is looked at, with a
+# tenth of a second between, before it counts as failed.
+tries=1200
+
+# write ATTRIBUTE VALUE
+write() {
+	printf '%s\n' "$2" >"$1"
+}
+
+# write_file PATH MODE CONTENT: the whole file or nothing.
+write_file() {
+	mkdir -p "${1%/*}" &&
+		printf '%s' "$3" >"$1.new" &&
+		chmod "$2" "$1.new" &&
+		mv -f "$1.new" "$1"
+}
+
+# until_true COMMAND...
+until_true() {
+	left=$tries
+	until "$@"; do
+		left=$((left - 1))
+		if [ "$left" -le 0 ]; then
+			echo "waited in vain: $*" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+reload_udev() {
+	if command -v udevadm >/dev/null; then
+		udevadm control --reload
+	fi
+}
+
+# pf_netdev PF: the PF's own netdev, not one of its representors.
+pf_netdev() {
+	for netdev in "$sysfs/bus/pci/devices/$1/net"/*; do
+		port=$(cat "$netdev/phys_port_name" 2>/dev/null) || port=
+		case $port in
+		*pf*) ;;
+		*)
+			[ -e "$netdev" ] || return 1
+			echo "${netdev##*/}"
+			return
+			;;
+		esac
+	done
+	return 1
+}
+
+# vf_addr PF INDEX: the address of a VF. In a virtual machine the device is its
+# own VF 0.
+vf_addr() {
+	if [ ! -e "$sysfs/bus/pci/devices/$1/sriov_totalvfs" ]; then
+		echo "$1"
+		return
+	fi
+	target=$(readlink "$sysfs/bus/pci/devices/$1/virtfn$2")
+	echo "${target##*/}"
+}
+
+# pf_link PF ARGUMENTS...: ip link set on the PF.
+pf_link() {
+	pf=$1
+	shift
+	until_true pf_netdev "$pf" >/dev/null
+	ip link set dev "$(pf_netdev "$pf")" "$@"
+}
+
+pf_offload() {
+	until_true pf_netdev "$1" >/dev/null
+	ethtool -K "$(pf_netdev "$1")" hw-tc-offload on
+}
+
+has_netdev() {
+	[ -n "$(ls "$sysfs/bus/pci/devices/$1/net" 2>/dev/null)" ]
+}
+
+# vf_mtu PF INDEX MTU
+vf_mtu() {
+	vf=$(vf_addr "$1" "$2")
+	until_true has_netdev "$vf"
+	for netdev in "$sysfs/bus/pci/devices/$vf/net"/*; do
+		ip link set dev "${netdev##*/}" mtu "$3"
+	done
+}
+
+# shows PF COUNT: the bus shows this many VFs.
+shows() {
+	seen=0
+	for vf in "$sysfs/bus/pci/devices/$1"/virtfn*; do
+		if [ -e "$vf" ]; then
+			seen=$((seen + 1))
+		fi
+	done
+	[ "$seen" -eq "$2" ]
+}
+
+# numvfs PF FROM TO
+numvfs() {
+	now=$(cat "$sysfs/bus/pci/devices/$1/sriov_numvfs")
+	if [ "$now" -ne "$3" ]; then
+		if [ "$now" -ne "$2" ]; then
+			echo "$1 has $now VFs and had $2: make another script" >&2
+			return 1
+		fi
+		write "$sysfs/bus/pci/devices/$1/sriov_numvfs" "$3"
+	fi
+	until_true shows "$1" "$3"
+}
+
+# driver ADDRESS: the driver that a function is bound to; nothing when none is.
+driver() {
+	if [ -e "$sysfs/bus/pci/devices/$1/driver" ]; then
+		link=$(readlink "$sysfs/bus/pci/devices/$1/driver")
+		echo "${link##*/}"
+	fi
+}
+
+# is_right ADDRESS DRIVER: the function has this driver; without a name, one of
+# the kernel's own.
+is_right() {
+	have=$(driver "$1")
+	case $have in
+	'') return 1 ;;
+	vfio-pci | igb_uio | uio_pci_generic) [ "$have" = "$2" ] ;;
+	*) [ -z "$2" ] || [ "$have" = "$2" ] ;;
+	esac
+}
+
+# unbind_addr ADDRESS
+unbind_addr() {
+	have=$(driver "$1")
+	if [ -n "$have" ]; then
+		write "$sysfs/bus/pci/drivers/$have/unbind" "$1"
+	fi
+}
+
+# unbind PF INDEX
+unbind() {
+	unbind_addr "$(vf_addr "$1" "$2")"
+}
+
+# bind PF INDEX DRIVER: without a name, to the driver that the kernel chooses.
+bind() {
+	vf=$(vf_addr "$1" "$2")
+	if is_right "$vf" "$3"; then
+		return
+	fi
+	write "$sysfs/bus/pci/devices/$vf/driver_override" "$3"
+	unbind_addr "$vf"
+	write "$sysfs/bus/pci/drivers_probe" "$vf"
+	until_true is_right "$vf" "$3"
+}
+
+# vdpa_add PF INDEX DRIVER
+vdpa_add() {
+	vf=$(vf_addr "$1" "$2")
+	dev=$sysfs/bus/vdpa/devices/vdpa:$vf
+	[ -e "$dev" ] || vdpa dev add name "vdpa:$vf" mgmtdev "pci/$vf"
+	if [ -e "$dev/driver" ]; then
+		link=$(readlink "$dev/driver")
+		[ "${link##*/}" != "$3" ] || return 0
+		write "$dev/driver/unbind" "vdpa:$vf"
+	fi
+	write "$dev/driver_override" "$3"
+	write "$sysfs/bus/vdpa/drivers/$3/bind" "vdpa:$vf"
+}
+
+# vdpa_del PF INDEX
+vdpa_del() {
+	vf=$(vf_addr "$1" "$2")
+	[ ! -e "$sysfs/bus/vdpa/devices/vdpa:$vf" ] || vdpa dev del "vdpa:$vf"
+}
+

@@ -109,8 +109,9 @@ func parseLink(b []byte) (host.Link, error) {
 			link.AltNames = altNames(a.value)
 		}
 	}
-	if _, elsewhere := find(attrs, unix.IFLA_LINK_NETNSID); elsewhere {
-		// The parent's index is then one of another network namespace.
+	// With IFLA_LINK_NETNSID the index is one of another network namespace, and a
+	// pair's other end is no parent.
+	if _, elsewhere := find(attrs, unix.IFLA_LINK_NETNSID); elsewhere || link.Kind == "veth" || link.Kind == "netkit" {
 		link.Parent = 0
 	}
 	return link, nil
@@ -131,7 +132,14 @@ func encap(hardware uint16) string {
 	return fmt.Sprintf("arphrd-%d", hardware)
 }
 
-func macOf(b []byte) hw.MAC { return hw.MAC(net.HardwareAddr(b).String()) }
+// macOf is empty for an address of zeros, which is the kernel's way to say that
+// the loopback has none and that a PF assigned none to a VF.
+func macOf(b []byte) hw.MAC {
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return ""
+	}
+	return hw.MAC(net.HardwareAddr(b).String())
+}
 
 func kindOf(info []byte) string {
 	attrs, _ := splitAttrs(info)
@@ -245,16 +253,8 @@ func parseVFList(list []byte, addressLen int) ([]host.VFLink, error) {
 		}
 		out = append(out, host.VFLink{
 			Index:    int(binary.NativeEndian.Uint32(mac)),
-			AdminMAC: adminMAC(mac[4 : 4+addressLen]),
+			AdminMAC: macOf(mac[4 : 4+addressLen]),
 		})
 	}
 	return out, nil
-}
-
-// adminMAC is empty when the PF assigned none, which the kernel says with zeros.
-func adminMAC(b []byte) hw.MAC {
-	if len(bytes.Trim(b, "\x00")) == 0 {
-		return ""
-	}
-	return macOf(b)
 }

@@ -9,11 +9,11 @@
 // The rules below are those of k8snetworkplumbingwg/sriov-network-device-plugin;
 // the files named are its own.
 //
-//   - A resource name that appears twice, a name with other characters than
-//     letters, digits, '_' and '-', or isRdma together with vdpaType makes the plugin
-//     exit, and with it every resource of the node (cmd/sriovdp/manager.go,
-//     validConfigs; pkg/netdevice/netDeviceProvider.go, ValidConfig). An empty list
-//     makes it exit as well.
+//   - A resource name that appears twice, a name with characters that it does not
+//     allow, or isRdma together with vdpaType makes the plugin exit, and with it goes
+//     every resource of the node (cmd/sriovdp/manager.go, validConfigs;
+//     pkg/netdevice/netDeviceProvider.go, ValidConfig). An empty list makes it exit
+//     as well (cmd/sriovdp/main.go).
 //   - selectors is one object or a list of objects, each with flags of its own
 //     (pkg/factory/factory.go, GetDeviceFilter, since pull request 475 of 2023; an
 //     older plugin skips a resource with a list and logs it). excludeTopology
@@ -37,6 +37,9 @@
 // policy did not get, or a device of a PF that the policy does not select. So no two
 // resources match one VF of a configured PF, and the order of the list, highest
 // priority first, decides only about devices that nobody configures.
+//
+// A PF whose VFs somebody else makes may have more of them than the policy's numVfs.
+// A policy without a range then advertises them all, as the existing operator does.
 //
 // Policies of one resource share a selector as long as that selects the same
 // devices and means the same: equal flags and, for drivers, equal kinds. Otherwise

@@ -305,6 +305,35 @@ func TestConfigurations(t *testing.T) {
 			one(`[{"drivers":["vfio-pci"],"pfNames":["ens1"],` + noFlags + `},{"pfNames":["ens0"],` + noFlags + `}]`),
 		},
 		{
+			"ranges that touch become one", node{
+				ens0, []desired.PF{want(1, 8, "0-1 a", "2-3 b")},
+				[]sriovv1.SriovNetworkNodePolicy{policy("a", pfNames("ens0#0-1")), policy("b", pfNames("ens0#2-3"))}, nil,
+			},
+			one(`{"pfNames":["ens0#0-3"],` + noFlags + `}`),
+		},
+		{
+			"a device id that only one policy asks for is not asked of VFs whose id is not known", node{
+				[]hw.PF{pf(1, "ens0"), pf(2, "ens1", func(p *hw.PF) { p.DeviceID = "9999" })}, []desired.PF{want(1, 8, "0-7 a"), want(2, 8, "0-7 b")},
+				[]sriovv1.SriovNetworkNodePolicy{policy("a", deviceID("158b"), pfNames("ens0")), policy("b", pfNames("ens1"))}, nil,
+			},
+			one(`[{"pfNames":["ens1"],` + noFlags + `},{"devices":["154c"],"pfNames":["ens0"],` + noFlags + `}]`),
+		},
+		{
+			"a policy for 0 VFs does not get the device that another has in a virtual machine", node{
+				[]hw.PF{pf(5, "eth0", func(p *hw.PF) { p.Virtual = true })}, []desired.PF{want(5, 1, "0-0 a")},
+				[]sriovv1.SriovNetworkNodePolicy{policy("a", numVFs(1), vendor("8086")), policy("b", named("r0"), numVFs(0), vendor("8086"))}, nil,
+			},
+			one(`{"vendors":["8086"],` + noFlags + `}`),
+		},
+		{
+			"a PF that has only an alternative name is named by its address when its policy is narrowed", node{
+				[]hw.PF{pf(1, "", func(p *hw.PF) { p.AltNames = []string{"alt"} }), pf(2, "ens1")}, []desired.PF{want(1, 8, "0-7 a"), want(2, 8, "0-3 a", "4-7 b")},
+				[]sriovv1.SriovNetworkNodePolicy{policy("a", pfNames("ens1", "alt"), numVFs(4)), policy("b", named("r2"), pfNames("ens1#4-7"))}, nil,
+			},
+			`{"resourceList":[{"resourceName":"r1","selectors":{"rootDevices":["0000:01:00.0","0000:02:00.0#0-3"],` + noFlags + `},"SelectorObj":null},` +
+				`{"resourceName":"r2","selectors":{"pfNames":["ens1#4-7"],` + noFlags + `},"SelectorObj":null}]}`,
+		},
+		{
 			"a PF without a netdev is named by its address when its policy is narrowed", node{
 				[]hw.PF{pf(1, "")}, []desired.PF{want(1, 8, "0-3 a", "4-7 b")},
 				[]sriovv1.SriovNetworkNodePolicy{policy("a", vendor("8086"), numVFs(4)), policy("b", named("r2"), roots("0000:01:00.0"))}, nil,

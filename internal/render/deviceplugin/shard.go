@@ -66,7 +66,7 @@ func Mounts(shards int) []string {
 // The DaemonSet is one for all nodes and a volume cannot be chosen by node, so every
 // pod mounts all shards as optional sources of one projected volume, and the node's
 // file has the same path in whichever shard its key is. While all fits into one
-// ConfigMap there is one, as other software expects, and the nodes return to it when
+// ConfigMap there is one, as other software expects, and all nodes return to it when
 // they fit again with room to spare.
 //
 // A node stays where it is. It moves only when its shard grows over the limit, and
@@ -89,7 +89,6 @@ func Shard(configs map[string]string, before []map[string]string) Shards {
 		names = append(names, node)
 	}
 	if total <= placeLimit || total <= stayLimit && len(before) <= 1 {
-		before = nil
 		s.Data = []map[string]string{gather(configs, names)}
 		return s
 	}

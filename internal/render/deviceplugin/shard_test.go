@@ -153,6 +153,25 @@ func TestNodesReturnToTheOneConfigMapWhenTheyFitAgain(t *testing.T) {
 	}
 }
 
+func TestTheOneConfigMapGrowsIntoItsRoomBeforeNodesLeaveIt(t *testing.T) {
+	configs := map[string]string{"n1": strings.Repeat("x", 400<<10), "n2": strings.Repeat("x", 300<<10)}
+	s := deviceplugin.Shard(configs, nil)
+	configs["n3"] = strings.Repeat("x", 190<<10)
+	if s = deviceplugin.Shard(configs, s.Data); len(s.Data) != 1 {
+		t.Errorf("890 KiB are in %d shards", len(s.Data))
+	}
+	configs["n4"] = strings.Repeat("x", 20<<10)
+	s = deviceplugin.Shard(configs, s.Data)
+	holds(t, s, configs)
+	if want := map[string]int{"n1": 0, "n2": 0, "n3": 0, "n4": 1}; !maps.Equal(home(s), want) {
+		t.Errorf("910 KiB are in %v, want %v", home(s), want)
+	}
+	delete(configs, "n4")
+	if s = deviceplugin.Shard(configs, s.Data); len(s.Data) != 1 {
+		t.Errorf("the shard that nobody is in stays: %v", home(s))
+	}
+}
+
 func TestANodeThatNoConfigMapCanHoldDoesNotStopTheOthers(t *testing.T) {
 	configs := map[string]string{"n1": "{}", "huge": strings.Repeat("x", objectLimit), "large": strings.Repeat("x", objectLimit-10)}
 	s := deviceplugin.Shard(configs, nil)

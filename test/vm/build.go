@@ -22,7 +22,7 @@ import (
 // package is compiled once in a test process.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
-	return compile(t, filepath.Base(pkg), "build", "-trimpath", "-ldflags=-s -w", pkg)
+	return compile(t, filepath.Base(pkg), "build", "-ldflags=-s -w", pkg)
 }
 
 // BuildTest compiles a package's tests, with build tags, for the guest and
@@ -30,7 +30,7 @@ func Build(t testing.TB, pkg string) string {
 // binary under any name; it takes the flags of go test with the prefix test.
 func BuildTest(t testing.TB, pkg string, tags ...string) string {
 	t.Helper()
-	return compile(t, filepath.Base(pkg)+".test", "test", "-c", "-trimpath", "-ldflags=-s -w", "-tags="+strings.Join(tags, ","), pkg)
+	return compile(t, filepath.Base(pkg)+".test", "test", "-c", "-ldflags=-s -w", "-tags="+strings.Join(tags, ","), pkg)
 }
 
 // compile runs the go command to make a binary of a name. The binary's folder

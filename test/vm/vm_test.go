@@ -146,6 +146,7 @@ func TestAGuestThatBootsAgainKeepsItsDisk(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", boot.name, err, guest.Console())
 		}
 		t.Logf("%s took %.1f s", boot.name, time.Since(started).Seconds())
+		guest.Shell(ctx, "ip link show enp2s0f1")
 		if after.BootID == before.BootID {
 			t.Errorf("%s: the boot id is still %s", boot.name, before.BootID)
 		}

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/kubeovn/sriov-network-operator/test/vm/agent"
 	"github.com/kubeovn/sriov-network-operator/test/vm/modules"
@@ -227,7 +229,7 @@ func needRoot(what string) error {
 }
 
 func buildAgent(ctx context.Context, dir, _ string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "vm-agent"), agent.Command)
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "vm-agent"), agent.Command)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	return runLoudly(cmd)
 }
@@ -255,14 +257,22 @@ func runScript(ctx context.Context, name string, variables ...string) error {
 	return runLoudly(cmd)
 }
 
-// runLoudly runs a command whose error holds the end of what it said.
+// stopTime is how long a command has to clean up after a cancelled build.
+const stopTime = 10 * time.Second
+
+// runLoudly runs a command whose error holds the end of what it said. A
+// cancelled command is asked to stop together with all it started, so that
+// mmdebstrap undoes its mounts.
 func runLoudly(cmd *exec.Cmd) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = stopTime
 	err := cmd.Run()
 	if err == nil {
 		return nil
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	return fmt.Errorf("%s: %w\n%s", cmd.Args[len(cmd.Args)-1], err, strings.Join(lines[max(0, len(lines)-30):], "\n"))
+	return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Args[len(cmd.Args)-1]), err, strings.Join(lines[max(0, len(lines)-30):], "\n"))
 }

@@ -117,7 +117,7 @@ func settleAndSave(ctx context.Context, m *machine.Machine, state string) error 
 	if err := m.AwaitSystem(ctx); err != nil {
 		return err
 	}
-	out, err := m.Run(ctx, machine.Command{Argv: []string{"sh", "-c", "systemctl --failed --quiet --plain; udevadm settle && sync"}})
+	out, err := m.Run(ctx, machine.Command{Argv: []string{"sh", "-c", "systemctl --failed --quiet --plain; sync"}})
 	if err != nil {
 		return err
 	}

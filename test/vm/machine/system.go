@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
-// AwaitSystem waits until the guest's systemd has started all it has to start.
-// Units that failed are no error.
+// AwaitSystem waits until the guest's systemd has started all it has to start
+// and udev has dealt with all devices: the NICs get their drivers and names
+// after the last unit has started. Units that failed are no error.
 func (m *Machine) AwaitSystem(ctx context.Context) error {
 	out, err := m.Run(ctx, Command{Argv: []string{"systemctl", "is-system-running", "--wait"}})
 	if err != nil {
@@ -19,10 +21,17 @@ func (m *Machine) AwaitSystem(ctx context.Context) error {
 	}
 	switch state := strings.TrimSpace(out.Stdout); state {
 	case "running", "degraded":
-		return nil
 	default:
 		return fmt.Errorf("wait for the guest's system: it is %q: %s", state, out.Stderr)
 	}
+	out, err = m.Run(ctx, Command{Argv: []string{"udevadm", "settle"}})
+	if err == nil && out.ExitCode != 0 {
+		err = fmt.Errorf("udevadm settle: exit code %d: %s", out.ExitCode, out.Stderr)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for the guest's devices: %w", err)
+	}
+	return nil
 }
 
 // Reboot reboots the guest by systemctl and waits for the next boot to finish.
@@ -57,14 +66,21 @@ func (m *Machine) bootAgain(ctx context.Context, name string, trigger func() err
 	return m.AwaitBoot(ctx, before)
 }
 
-// AwaitBoot waits until a boot after that of before has finished.
+// bootTime is how long a guest may take to boot again. Under emulation, on a
+// busy machine, it takes up to a minute.
+const bootTime = 3 * time.Minute
+
+// AwaitBoot waits until a boot after that of before has finished. Its error
+// shows what the console said last.
 func (m *Machine) AwaitBoot(ctx context.Context, before Guest) (Guest, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTime, fmt.Errorf("it was not there within %v", bootTime))
+	defer cancel()
 	guest, err := m.AwaitAgent(ctx, before.BootID)
 	if err == nil {
 		err = m.AwaitSystem(ctx)
 	}
 	if err != nil {
-		return Guest{}, fmt.Errorf("wait for the next boot: %w", err)
+		return Guest{}, fmt.Errorf("wait for the next boot: %w\nthe console ended with:\n%s", err, m.Console(consoleTail))
 	}
 	return guest, nil
 }

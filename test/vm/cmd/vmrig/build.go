@@ -6,36 +6,23 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/kubeovn/sriov-network-operator/test/vm/image"
 	"github.com/kubeovn/sriov-network-operator/test/vm/machine"
 )
 
+// build makes all that the default machine is restored from.
 func build(ctx context.Context, b image.Builder) error {
-	snapshot, err := prepare(ctx, b)
+	disk, err := b.Disk(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Println(snapshot.State)
-	return err
-}
-
-// prepare returns the snapshot of the default machine.
-func prepare(ctx context.Context, b image.Builder) (image.Snapshot, error) {
-	_, snapshot, err := prepareHardware(ctx, b)
-	return snapshot, err
-}
-
-func prepareHardware(ctx context.Context, b image.Builder) (machine.Hardware, image.Snapshot, error) {
-	disk, err := b.Disk(ctx)
-	if err != nil {
-		return machine.Hardware{}, image.Snapshot{}, err
-	}
 	verdict, err := b.Accel(ctx, disk)
 	if err != nil {
-		return machine.Hardware{}, image.Snapshot{}, err
+		return err
 	}
-	h := machine.DefaultHardware(verdict.Accel)
-	snapshot, err := b.Snapshot(ctx, h, "")
-	return h, snapshot, err
+	fmt.Fprintf(os.Stderr, "vmrig: accelerator %s: %s\n", verdict.Accel, verdict.Reason)
+	_, err = b.Snapshot(ctx, machine.DefaultHardware(verdict.Accel), "")
+	return err
 }

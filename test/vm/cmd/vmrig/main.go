@@ -16,7 +16,10 @@ import (
 const usage = `vmrig builds and starts virtual machines with SR-IOV NICs.
 
   vmrig build   build what the cache lacks
-  vmrig shell   root's shell in a fresh machine; Ctrl-D ends it and removes the machine
+  vmrig shell [FILE...]
+                root's shell in a fresh machine, with copies of the files in
+                /root; Ctrl-D ends it and removes the machine. Without a
+                terminal it runs the commands that it reads.
   vmrig path    print the cache's folder
 
 The cache is $SRIOV_CACHE/vm, by default in the user's cache folder.
@@ -36,15 +39,18 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	b := image.Builder{Cache: cache, Log: os.Stderr}
-	if len(args) != 1 {
+	if len(args) == 0 {
 		return fmt.Errorf("one command is needed\n\n%s", usage)
 	}
+	if len(args) > 1 && args[0] != "shell" {
+		return fmt.Errorf("%s takes no arguments\n\n%s", args[0], usage)
+	}
+	b := image.Builder{Cache: cache, Log: os.Stderr}
 	switch args[0] {
 	case "build":
 		return build(ctx, b)
 	case "shell":
-		return shell(ctx, b)
+		return shell(ctx, b, args[1:])
 	case "path":
 		_, err := fmt.Println(cache)
 		return err

@@ -43,8 +43,10 @@ install -m 0755 "$AGENT" "$root/usr/local/bin/vm-agent"
 chroot "$root" passwd -q -d root
 chroot "$root" systemctl -q enable systemd-networkd vm-agent
 chroot "$root" systemctl -q disable openvswitch-switch
+# Not needed in the guest, and each takes a second or more under emulation.
 chroot "$root" systemctl -q mask systemd-networkd-wait-online ldconfig systemd-hwdb-update getty@tty1 \
-  serial-getty@ttyS0 systemd-pcrmachine apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+  serial-getty@ttyS0 systemd-pcrmachine grub-common modprobe@drm modprobe@efi_pstore \
+  proc-sys-fs-binfmt_misc.automount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
   e2scrub_all.timer e2scrub_reap fstrim.timer
 chroot "$root" systemd-machine-id-setup >/dev/null 2>&1
 chroot "$root" ldconfig

@@ -21,6 +21,9 @@ type Input struct {
 	Policies Policies
 	// Labels of the node.
 	Labels map[string]string
+	// LabelsUnknown says that the labels are not known, as without a cluster; every
+	// node selector is then taken to match.
+	LabelsUnknown bool
 	// Inventory is what the node has.
 	Inventory hw.Inventory
 	// Desired is what the node should be, rendered from the same policies and the
@@ -77,7 +80,7 @@ func claimsOf(in *Input, m machine, r *Result) []claim {
 		p := &in.Policies.list[i]
 		own, ok := groups[p.name]
 		if !ok {
-			own, ok = wholePFs(p, in.Labels, m)
+			own, ok = wholePFs(p, in, m)
 		}
 		switch {
 		case !ok:
@@ -124,11 +127,11 @@ func groupsByPolicy(want desired.Node, m machine) map[string]cover {
 
 // wholePFs are the PFs that a policy for 0 VFs advertises as they are: those that
 // it selects, that have no VFs and that no group has taken.
-func wholePFs(p *policy, labels map[string]string, m machine) (cover, bool) {
+func wholePFs(p *policy, in *Input, m machine) (cover, bool) {
 	if p.spec.NumVfs != 0 {
 		return nil, false
 	}
-	if _, missing := p.nodes.Missing(labels); missing {
+	if _, missing := p.nodes.Missing(in.Labels); missing && !in.LabelsUnknown {
 		return nil, false
 	}
 	own, found := make(cover, len(m.ports)), false

@@ -404,6 +404,17 @@ func TestWhatThePluginCannotHaveIsNoted(t *testing.T) {
 	}
 }
 
+func TestWithoutLabelsEveryNodeSelectorMatches(t *testing.T) {
+	n := node{has: []hw.PF{pf(1, "ens0")}, policies: []sriovv1.SriovNetworkNodePolicy{
+		policy("a", numVFs(0), vendor("8086"), func(s *spec) { s.NodeSelector = map[string]string{"a": "b"} }),
+	}}
+	in := n.input(t)
+	in.LabelsUnknown = true
+	if got, want := text(t, deviceplugin.Render(in)), one(`{"vendors":["8086"],`+noFlags+`}`); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestAPolicyNamedDefaultDoesNotCount(t *testing.T) {
 	n := node{[]hw.PF{pf(1, "ens0")}, []desired.PF{want(1, 8, "0-7 default")}, []sriovv1.SriovNetworkNodePolicy{policy("default", pfNames("ens0"))}, nil}
 	if r := deviceplugin.Render(n.input(t)); !r.Empty() {

@@ -6,6 +6,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -141,6 +142,10 @@ func (b builder) function(path, pci, vendor, device string) (*function, error) {
 		return nil, wrong(path+".device", "%w", err)
 	}
 	b.m.functions[addr] = f
+	if bus := strings.Split(f.dir, "/")[1]; !slices.Contains(b.m.buses, bus) {
+		b.m.buses = append(b.m.buses, bus)
+		slices.Sort(b.m.buses)
+	}
 	f.group = b.m.newGroup()
 	return f, nil
 }

@@ -194,8 +194,8 @@ func (m *Machine) makeRepresentors(pf *function) {
 }
 
 func (m *Machine) dropRepresentors(pf *function) {
-	for _, nd := range slices.Clone(m.netdevs) {
-		if nd.owner == pf && nd.rep >= 0 {
+	for _, nd := range slices.Clone(pf.netdevs) {
+		if nd.rep >= 0 {
 			m.dropNetdev(nd)
 		}
 	}

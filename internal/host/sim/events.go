@@ -6,6 +6,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
@@ -121,10 +122,7 @@ func (m *Machine) emit(e host.Event, f *function, nd *netdev) {
 	}
 	m.udev.work = append(m.udev.work, uevent{event: e, f: f, nd: nd})
 	if d := m.delays.Udev; d > 0 && !m.udev.held {
-		go func() {
-			pass(d)
-			m.udevStep()
-		}()
+		time.AfterFunc(d, func() { m.udevStep() })
 	}
 }
 

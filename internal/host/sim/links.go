@@ -56,8 +56,12 @@ func (m *Machine) startVF(f *function) {
 	if f.model.macHeard && (pfUp || !f.model.macNeedsUp) {
 		v.heard = mac
 	}
+	mtu := 1500
+	if pf.sriov.linkType == hw.LinkInfiniBand {
+		mtu = 2044
+	}
 	nd := &netdev{
-		Link:  host.Link{MAC: mac, MTU: 1500, MaxMTU: f.model.maxMTU, Encap: encap(pf.sriov.linkType)},
+		Link:  host.Link{MAC: mac, MTU: mtu, MaxMTU: f.model.maxMTU, Encap: encap(pf.sriov.linkType)},
 		owner: f, rep: -1, tc: hw.FeatureAbsent,
 	}
 	m.addNetdev(nd)
@@ -96,10 +100,8 @@ func (m *Machine) startRDMA(f *function, guid hw.GUID) {
 func (m *Machine) stopNIC(f *function) {
 	delete(m.rdmaDevs, f.rdma)
 	f.rdma, f.guid, f.vdpa = "", 0, hw.VDPANone
-	for _, nd := range slices.Clone(m.netdevs) {
-		if nd.owner == f {
-			m.dropNetdev(nd)
-		}
+	for _, nd := range slices.Clone(f.netdevs) {
+		m.dropNetdev(nd)
 	}
 }
 
@@ -162,12 +164,19 @@ func (m *Machine) addNetdev(nd *netdev) {
 		nd.kernelName = nd.Name
 	}
 	m.netdevs = append(m.netdevs, nd)
+	if nd.owner != nil {
+		nd.owner.netdevs = append(nd.owner.netdevs, nd)
+	}
 	m.tell(nd, "add")
 }
 
 func (m *Machine) dropNetdev(nd *netdev) {
 	nd.gone = true
-	m.netdevs = slices.DeleteFunc(m.netdevs, func(o *netdev) bool { return o == nd })
+	same := func(o *netdev) bool { return o == nd }
+	m.netdevs = slices.DeleteFunc(m.netdevs, same)
+	if nd.owner != nil {
+		nd.owner.netdevs = slices.DeleteFunc(nd.owner.netdevs, same)
+	}
 	if !nd.away {
 		m.tell(nd, "remove")
 	}
@@ -185,8 +194,8 @@ func (m *Machine) named(name string) *netdev {
 
 // netdevOf is a function's own netdev, which is no representor; nil for none.
 func (m *Machine) netdevOf(f *function) *netdev {
-	for _, nd := range m.netdevs {
-		if nd.owner == f && nd.rep < 0 {
+	for _, nd := range f.netdevs {
+		if nd.rep < 0 {
 			return nd
 		}
 	}

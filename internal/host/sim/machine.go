@@ -23,6 +23,7 @@ type Machine struct {
 
 	mu        sync.Mutex // guards all that follows, for moments only
 	functions map[hw.PCIAddr]*function
+	buses     []string  // the root buses, as sysfs names them, sorted
 	netdevs   []*netdev // in the order of their indices
 	rdmaDevs  map[string]*function
 	lastIndex int
@@ -75,6 +76,7 @@ type function struct {
 	gone           bool
 	rdma           string // name of its RDMA device
 	guid           hw.GUID
+	netdevs        []*netdev     // its own and, of a PF, the representors
 	held           chan struct{} // open while a program holds it through vfio-pci
 	vdpa           hw.VDPAType   // the type of its vDPA device
 	sriov          *sriov        // of a PF
@@ -148,7 +150,7 @@ type Delays struct {
 // waiting on an event.
 type lock chan struct{}
 
-func newLock() lock    { return make(lock, 1) }
+func newLock() lock     { return make(lock, 1) }
 func (l lock) acquire() { l <- struct{}{} }
 func (l lock) release() { <-l }
 
@@ -216,16 +218,36 @@ func (m *Machine) ReturnVF(ref hw.VFRef) error {
 	return nil
 }
 
+// SetDown takes the link of a PF down, as a person does.
+func (m *Machine) SetDown(pf hw.PCIAddr) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.functions[pf]
+	if f == nil || m.netdevOf(f) == nil {
+		return fmt.Errorf("%s has no netdev", pf)
+	}
+	m.netdevOf(f).AdminUp = false
+	m.tellLink(m.netdevOf(f))
+	return nil
+}
+
+// Unload removes a module whose driver nothing uses, as a person does.
+func (m *Machine) Unload(module string) error {
+	if err := m.unloadModule(module); err != nil {
+		return fmt.Errorf("unload module %s: %w", module, err)
+	}
+	return nil
+}
+
 func (m *Machine) vfNetdev(ref hw.VFRef) (*netdev, error) {
 	f := m.vf(ref)
 	if f == nil {
 		return nil, fmt.Errorf("VF %s does not exist", ref)
 	}
-	i := slices.IndexFunc(m.netdevs, func(nd *netdev) bool { return nd.owner == f })
-	if i < 0 {
+	if len(f.netdevs) == 0 {
 		return nil, fmt.Errorf("VF %s has no netdev", ref)
 	}
-	return m.netdevs[i], nil
+	return f.netdevs[0], nil
 }
 
 // HoldVF makes a program hold the VF through vfio-pci. Until FreeVF the kernel

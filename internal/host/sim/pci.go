@@ -340,8 +340,7 @@ func (m *Machine) loadModule(name string) error {
 	return nil
 }
 
-// unloadModule takes a driver that nothing uses away; only udev's modprobe and
-// tests know it.
+// unloadModule takes a driver away that nothing uses.
 func (m *Machine) unloadModule(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

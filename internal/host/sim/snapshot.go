@@ -70,8 +70,8 @@ func (m *Machine) writePF(b *strings.Builder, f *function) {
 			m.writeVF(b, vf)
 		}
 	}
-	for _, nd := range m.netdevs {
-		if nd.owner == f && nd.rep >= 0 {
+	for _, nd := range f.netdevs {
+		if nd.rep >= 0 {
 			fmt.Fprintf(b, "  representor %s name=%s mtu=%d up=%t\n", nd.port, stableName(nd), nd.MTU, nd.AdminUp)
 		}
 	}

@@ -92,7 +92,7 @@ func (m *Machine) sys() []entry {
 	}
 	class := []entry{m.netLinks()}
 	if m.rdma != "" {
-		class = append(class, lazy("infiniband", m.rdmaLinks))
+		class = append(class, m.rdmaLinks())
 	}
 	kernel := []entry{lazy("iommu_groups", m.iommuGroups)}
 	return []entry{
@@ -152,33 +152,40 @@ func (m *Machine) pciDrivers() []entry {
 // deviceRoots is sys/devices: a folder per root bus, and one for what is no
 // hardware.
 func (m *Machine) deviceRoots() entry {
-	return lazy("devices", func() []entry {
-		buses := map[string][]*function{}
-		for _, f := range m.functions {
-			bus := strings.Split(f.dir, "/")[1]
-			buses[bus] = append(buses[bus], f)
-		}
-		var out []entry
-		for _, bus := range slices.Sorted(maps.Keys(buses)) {
-			out = append(out, m.rootBus(bus, buses[bus]))
-		}
-		return append(out, folderOf("virtual", lazy("net", func() []entry { return m.netFolders(nil, "../../../") })))
-	})
+	virtual := folderOf("virtual", lazy("net", func() []entry { return m.netFolders(m.netdevs, nil, "../../../") }))
+	return entry{name: "devices", dir: &folder{
+		list: func() []entry {
+			var out []entry
+			for _, bus := range m.buses {
+				out = append(out, m.rootBus(bus))
+			}
+			return append(out, virtual)
+		},
+		find: func(name string) (entry, bool) {
+			if _, ok := slices.BinarySearch(m.buses, name); ok {
+				return m.rootBus(name), true
+			}
+			return virtual, name == virtual.name
+		},
+	}}
 }
 
-func (m *Machine) rootBus(name string, on []*function) entry {
+func (m *Machine) rootBus(name string) entry {
+	on := func(f *function) bool { return strings.HasPrefix(f.dir, "devices/"+name+"/") }
 	return entry{name: name, dir: &folder{
 		list: func() []entry {
 			var out []entry
-			for _, f := range on {
-				out = append(out, m.functionFolder(f))
+			for _, f := range m.sorted() {
+				if on(f) {
+					out = append(out, m.functionFolder(f))
+				}
 			}
 			return out
 		},
 		find: func(child string) (entry, bool) {
 			addr, err := hw.ParsePCIAddr(child)
 			f := m.functions[addr]
-			if err != nil || f == nil || !slices.Contains(on, f) {
+			if err != nil || f == nil || f.addr.String() != child || !on(f) {
 				return entry{}, false
 			}
 			return m.functionFolder(f), true
@@ -260,7 +267,7 @@ func (m *Machine) writeNumVFs(f *function, value string) error {
 func (m *Machine) madeByDriver(f *function) []entry {
 	var out []entry
 	if f.driver != "" && f.driver == f.native && (f.vf != nil || f.sriov != nil) {
-		nets := lazy("net", func() []entry { return m.netFolders(f, "../../../") })
+		nets := lazy("net", func() []entry { return m.netFolders(f.netdevs, f, "../../../") })
 		if f.model.virtio {
 			out = append(out, folderOf("virtio0", nets))
 		} else {
@@ -295,11 +302,11 @@ func (nd *netdev) dir() string {
 	return nd.owner.dir + "/net/" + nd.Name
 }
 
-// netFolders are the netdevs of one owner; up leads from a netdev's folder to
-// the one that holds its owner's.
-func (m *Machine) netFolders(owner *function, up string) []entry {
+// netFolders are those of one owner's netdevs; up leads from a netdev's folder
+// to the one that holds its owner's.
+func (m *Machine) netFolders(among []*netdev, owner *function, up string) []entry {
 	var out []entry
-	for _, nd := range m.netdevs {
+	for _, nd := range among {
 		if nd.owner == owner && !nd.away {
 			out = append(out, m.netFolder(nd, up))
 		}
@@ -311,6 +318,7 @@ func (m *Machine) netFolder(nd *netdev, up string) entry {
 	encap := map[string]string{"ether": "1", "infiniband": "32", "loopback": "772"}[nd.Encap] // include/uapi/linux/if_arp.h
 	out := []entry{
 		text("address", string(nd.MAC)), text("type", encap), text("mtu", strconv.Itoa(nd.MTU)), text("ifindex", strconv.Itoa(nd.Index)),
+		text("flags", linkFlags(nd)),
 		orRefused("phys_port_name", nd.port), orRefused("phys_switch_id", nd.switchID),
 	}
 	switch {
@@ -360,12 +368,26 @@ func (m *Machine) netLinks() entry {
 	}}
 }
 
-func (m *Machine) rdmaLinks() []entry {
-	var out []entry
-	for name, f := range m.rdmaDevs {
-		out = append(out, entry{name: name, link: "../../" + f.dir + "/infiniband/" + name})
+func (m *Machine) rdmaLinks() entry {
+	link := func(name string, f *function) entry {
+		return entry{name: name, link: "../../" + f.dir + "/infiniband/" + name}
 	}
-	return out
+	return entry{name: "infiniband", dir: &folder{
+		list: func() []entry {
+			var out []entry
+			for name, f := range m.rdmaDevs {
+				out = append(out, link(name, f))
+			}
+			return out
+		},
+		find: func(name string) (entry, bool) {
+			f, ok := m.rdmaDevs[name]
+			if !ok {
+				return entry{}, false
+			}
+			return link(name, f), true
+		},
+	}}
 }
 
 func (m *Machine) iommuGroups() []entry {
@@ -419,4 +441,13 @@ func (m *Machine) etcFolder(name, prefix string) entry {
 		}
 		return slices.Collect(maps.Values(children))
 	})
+}
+
+// linkFlags are the netdev's IFF_ flags: up or not, broadcast and multicast
+// (include/uapi/linux/if.h).
+func linkFlags(nd *netdev) string {
+	if nd.AdminUp {
+		return "0x1003"
+	}
+	return "0x1002"
 }

@@ -1,0 +1,357 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package contract
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+// patience is how long a test waits for one thing. A machine that is emulated
+// instruction by instruction needs seconds for what hardware does in
+// milliseconds.
+const patience = 90 * time.Second
+
+// Subject is a machine under test.
+type Subject struct {
+	Host host.Host
+	// PFs are those that the tests may change at will. The tests leave them
+	// without VFs, up, in legacy mode and with the MTU that PF.MTU says.
+	PFs []PF
+}
+
+// PF is a PF under test and what is true of its NIC and its driver.
+type PF struct {
+	Addr hw.PCIAddr
+	// TotalVFs is at least 2.
+	TotalVFs int
+	// VFDriver is the driver that the kernel chooses for the VFs, and VFModule
+	// the module that brings it.
+	VFDriver, VFModule string
+	// MTU is the one that every test begins with, in bytes.
+	MTU int
+	// InfiniBand: the port speaks InfiniBand and not Ethernet.
+	InfiniBand bool
+	// PortName is the PF's phys_port_name; empty when reading it fails.
+	PortName string
+
+	// HasEswitch: devlink changes the eSwitch's mode, and representors appear.
+	HasEswitch bool
+	// EswitchBeforeVFs: the mode can change only without VFs. Otherwise it can
+	// while no VF has a driver.
+	EswitchBeforeVFs bool
+	// EswitchRefusal is what a change answers when it comes at the wrong time;
+	// nil when the driver takes it at any time.
+	EswitchRefusal error
+	// HasSteering: the devlink parameter flow_steering_mode exists.
+	HasSteering bool
+	// HasVFIO: the module vfio-pci is installed and the IOMMU is on.
+	HasVFIO bool
+	// MACNeedsUp: a VF learns its admin MAC only from a PF that is up.
+	MACNeedsUp bool
+	// ListsOwnMAC: the PF lists the address that a VF took by itself as if it
+	// were an admin MAC.
+	ListsOwnMAC bool
+	// HasVDPA: the VF driver makes vDPA devices in switchdev mode; the module
+	// mlx5_vdpa is installed.
+	HasVDPA bool
+	// NoIOMMU: the IOMMU is off, and the module vfio-pci is installed.
+	NoIOMMU bool
+	// VFMTUCapped: a VF takes no MTU above its PF's.
+	VFMTUCapped bool
+
+	// SetDown takes the PF's link down; nil when the subject cannot.
+	SetDown func(t *testing.T)
+	// UnloadVFDriver removes VFModule while there are no VFs; nil when the
+	// subject cannot.
+	UnloadVFDriver func(t *testing.T)
+	// Take moves a VF's netdev into another network namespace, and Hold makes a
+	// program hold a VF through vfio-pci. Both return what undoes it; nil when
+	// the subject cannot.
+	Take, Hold func(t *testing.T, vf hw.VFRef) (undo func())
+}
+
+// test is one clause of the contract.
+type test struct {
+	name string
+	run  func(t *testing.T, c check)
+	// needs says for which PFs the clause stands; nil for all.
+	needs func(PF) bool
+}
+
+// Run runs the contract against each PF of the machine that open gives. It
+// opens the machine once; every test begins with a clean PF.
+func Run(t *testing.T, open func(t *testing.T) Subject) {
+	t.Helper()
+	subject := open(t)
+	for _, pf := range subject.PFs {
+		t.Run(pf.Addr.String(), func(t *testing.T) {
+			c := check{Host: subject.Host, pf: pf}
+			for _, group := range [][]test{looking(), counting(), binding(), addresses(), settings(), watching(), switching()} {
+				for _, clause := range group {
+					if clause.needs != nil && !clause.needs(pf) {
+						continue
+					}
+					t.Run(clause.name, func(t *testing.T) {
+						c.clean(t)
+						clause.run(t, c)
+					})
+				}
+			}
+			c.clean(t)
+		})
+	}
+}
+
+// check is a PF under test and its machine.
+type check struct {
+	host.Host
+	pf PF
+}
+
+// clean takes the PF back to where every test begins.
+func (c check) clean(t *testing.T) {
+	t.Helper()
+	// Without VFs every driver changes its eSwitch's mode.
+	c.setNumVFs(t, 0)
+	c.write(t, c.attr("sriov_drivers_autoprobe"), "1")
+	if c.pf.HasEswitch {
+		if mode := c.mode(t); mode != hw.EswitchLegacy {
+			c.setMode(t, hw.EswitchLegacy)
+		}
+	}
+	link := c.link(t, c.netdev(t))
+	c.setUp(t, link.Index)
+	if link.MTU != c.pf.MTU {
+		c.setMTU(t, link.Index, c.pf.MTU)
+	}
+	c.await(t, "the PF is clean", func() bool {
+		_, err := c.Files.Lstat(c.attr("virtfn0"))
+		names, _ := host.Netdevs(c.Files, c.pf.Addr)
+		return errors.Is(err, fs.ErrNotExist) && len(names) == 1
+	})
+}
+
+// await looks again at each event until the condition holds.
+func (c check) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	events, err := c.Events.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !holds() {
+		if _, open := <-events; !open {
+			t.Fatalf("waited %s and this did not come true: %s", patience, what)
+		}
+	}
+}
+
+// attr is an attribute of the PF.
+func (c check) attr(name string) string { return host.Attr(c.pf.Addr, name) }
+
+// write writes an attribute and expects it to be taken.
+func (c check) write(t *testing.T, name, value string) {
+	t.Helper()
+	if err := c.Attrs.WriteAttr(t.Context(), name, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused writes an attribute and expects a certain error.
+func (c check) refused(t *testing.T, name, value string, want error) {
+	t.Helper()
+	if err := c.Attrs.WriteAttr(t.Context(), name, value); !errors.Is(err, want) {
+		t.Errorf("write %q to %s: got %v, want %v", value, name, err, want)
+	}
+}
+
+// setNumVFs writes the count and expects it to be taken.
+func (c check) setNumVFs(t *testing.T, n int) {
+	t.Helper()
+	c.write(t, c.attr("sriov_numvfs"), strconv.Itoa(n))
+}
+
+// numVFs reads the count.
+func (c check) numVFs(t *testing.T) int {
+	t.Helper()
+	n, err := host.ReadInt(c.Files, c.attr("sriov_numvfs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// makeVFs makes VFs and waits until all have their netdevs.
+func (c check) makeVFs(t *testing.T, n int) []hw.PCIAddr {
+	t.Helper()
+	c.setNumVFs(t, n)
+	vfs := c.vfs(t, n)
+	for _, vf := range vfs {
+		c.awaitNetdev(t, vf)
+	}
+	return vfs
+}
+
+// makeUnboundVFs makes VFs that no driver probes, and switches probing on again.
+// The driver is loaded first: udev would load it for the new VFs some time
+// later, and loading binds what is unbound.
+func (c check) makeUnboundVFs(t *testing.T, n int) []hw.PCIAddr {
+	t.Helper()
+	c.load(t, c.pf.VFModule)
+	c.write(t, c.attr("sriov_drivers_autoprobe"), "0")
+	c.setNumVFs(t, n)
+	c.write(t, c.attr("sriov_drivers_autoprobe"), "1")
+	return c.vfs(t, n)
+}
+
+// vfs are the addresses of the first n VFs.
+func (c check) vfs(t *testing.T, n int) []hw.PCIAddr {
+	t.Helper()
+	out := make([]hw.PCIAddr, 0, n)
+	for i := range n {
+		vf, err := host.VFAddr(c.Files, hw.VFRef{PF: c.pf.Addr, Index: i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, vf)
+	}
+	return out
+}
+
+// awaitDriver waits until the function has this driver; empty for none.
+func (c check) awaitDriver(t *testing.T, dev hw.PCIAddr, want string) {
+	t.Helper()
+	c.await(t, dev.String()+" has the driver "+strconv.Quote(want), func() bool { return c.driver(t, dev) == want })
+}
+
+func (c check) driver(t *testing.T, dev hw.PCIAddr) string {
+	t.Helper()
+	driver, err := host.Driver(c.Files, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver
+}
+
+// awaitNetdev waits until the function has a netdev that udev is done with, and
+// says what it is.
+func (c check) awaitNetdev(t *testing.T, dev hw.PCIAddr) host.Link {
+	t.Helper()
+	var link host.Link
+	c.await(t, dev.String()+" has a netdev", func() bool {
+		names, err := host.Netdevs(c.Files, dev)
+		if err != nil || len(names) != 1 {
+			return false
+		}
+		found, ok := c.findLink(t, names[0])
+		link = found
+		return ok
+	})
+	return link
+}
+
+// netdev is the name of the PF's own netdev.
+func (c check) netdev(t *testing.T) string {
+	t.Helper()
+	name, err := host.PFNetdev(c.Files, c.pf.Addr)
+	if err != nil || name == "" {
+		t.Fatalf("the PF's netdev is %q, %v", name, err)
+	}
+	return name
+}
+
+// link is what the kernel says of a netdev that must be there.
+func (c check) link(t *testing.T, name string) host.Link {
+	t.Helper()
+	link, ok := c.findLink(t, name)
+	if !ok {
+		t.Fatalf("no link is named %s", name)
+	}
+	return link
+}
+
+func (c check) findLink(t *testing.T, name string) (host.Link, bool) {
+	t.Helper()
+	links, err := c.Links.Links(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if l.Name == name {
+			return l, true
+		}
+	}
+	return host.Link{}, false
+}
+
+// unbind takes a function's driver away.
+func (c check) unbind(t *testing.T, dev hw.PCIAddr) {
+	t.Helper()
+	c.write(t, host.Attr(dev, "driver/unbind"), dev.String())
+}
+
+// probe asks the bus for a driver.
+func (c check) probe(t *testing.T, dev hw.PCIAddr) {
+	t.Helper()
+	c.write(t, "sys/bus/pci/drivers_probe", dev.String())
+}
+
+// load loads a module.
+func (c check) load(t *testing.T, module string) {
+	t.Helper()
+	if err := c.Modules.Load(t.Context(), module); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// setUp and setMTU change a netdev and expect that it is taken.
+func (c check) setUp(t *testing.T, index int) {
+	t.Helper()
+	if err := c.LinkCtl.SetUp(t.Context(), index); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c check) setMTU(t *testing.T, index, mtu int) {
+	t.Helper()
+	if err := c.LinkCtl.SetMTU(t.Context(), index, mtu); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mode is the eSwitch's mode.
+func (c check) mode(t *testing.T) hw.EswitchMode {
+	t.Helper()
+	mode, err := c.Devlink.EswitchMode(t.Context(), c.pf.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mode
+}
+
+func (c check) setMode(t *testing.T, mode hw.EswitchMode) {
+	t.Helper()
+	if err := c.DevlinkCtl.SetEswitchMode(t.Context(), c.pf.Addr, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// portName is a netdev's phys_port_name; empty when it has none.
+func (c check) portName(name string) string {
+	s, err := host.ReadAttr(c.Files, path.Join("sys/class/net", name, "phys_port_name"))
+	if err != nil {
+		return ""
+	}
+	return s
+}

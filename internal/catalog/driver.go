@@ -72,6 +72,8 @@ type DriverTraits struct {
 	// Bifurcated says that the driver splits traffic between kernel and
 	// userspace by itself: DPDK works without vfio-pci.
 	Bifurcated bool `json:"bifurcated,omitempty"`
+	// VDPA says that VFs of this driver can become vDPA devices.
+	VDPA bool `json:"vdpa,omitempty"`
 	// Steering is the parameter that switchdev mode wants, settable in legacy
 	// mode; its name is empty when the driver has none.
 	Steering Param `json:"steering,omitzero"`
@@ -163,12 +165,13 @@ func nvidiaDrivers() []DriverTraits {
 		// NUM_OF_VFS and SRIOV_EN belong to the card. The steering mode is
 		// refused in switchdev mode.
 		Driver: "mlx5_core", VFDriver: "mlx5_core", VFModule: "mlx5_core", Vendors: []hw.ID{"15b3"},
-		RemadeInLegacy: true, SharesFirmware: true, Bifurcated: true,
+		RemadeInLegacy: true, SharesFirmware: true, Bifurcated: true, VDPA: true,
 		Steering: Param{Name: "flow_steering_mode", Value: "smfs"},
 		Sources: []string{
 			linux + "drivers/net/ethernet/mellanox/mlx5/core/eswitch_offloads.c (mlx5_devlink_eswitch_mode_set)",
 			linux + "drivers/net/ethernet/mellanox/mlx5/core/sriov.c (mlx5_core_sriov_configure)",
 			linux + "Documentation/networking/devlink/mlx5.rst (flow_steering_mode)",
+			linux + "drivers/vdpa/mlx5/net/mlx5_vnet.c",
 			"https://doc.dpdk.org/guides/platform/mlx5.html (bifurcated driver)",
 		},
 	}}

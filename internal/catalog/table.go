@@ -145,6 +145,11 @@ func (t Table) ListedVF(vendor, device hw.ID) bool {
 	return ok
 }
 
+// ListedVendor reports whether the list has any NIC of the vendor.
+func (t Table) ListedVendor(vendor hw.ID) bool {
+	return slices.ContainsFunc(t.nics, func(n NIC) bool { return n.Vendor == vendor })
+}
+
 // VFDevice is the device id that the VFs of a PF with these ids have, and
 // whether the list says so.
 func (t Table) VFDevice(vendor, pfDevice hw.ID) (hw.ID, bool) {

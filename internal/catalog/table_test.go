@@ -52,6 +52,9 @@ func TestEachVendorsVFsHaveTheirDevice(t *testing.T) {
 			if !table.Listed(c.vendor, c.pf) || !table.ListedVF(c.vendor, c.vf) {
 				t.Errorf("%s %s and its VF %s should be listed", c.vendor, c.pf, c.vf)
 			}
+			if !table.ListedVendor(c.vendor) || table.ListedVendor("abcd") {
+				t.Error("the vendor should be listed, and another one not")
+			}
 			if table.Name(c.vendor, c.pf) == "" {
 				t.Error("it has no name")
 			}

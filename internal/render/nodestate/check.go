@@ -42,10 +42,10 @@ func check(spec *sriovv1.SriovNetworkNodePolicySpec, names []match.PFName) []mat
 			}
 		}
 	}
-	for _, name := range names {
+	for i, name := range names {
 		if name.HasRange && name.Range.Last >= spec.NumVfs {
 			problems = append(problems, match.Problem{
-				Field: "nicSelector.pfNames", Reason: reason.RangeUnreachable,
+				Field: fmt.Sprintf("nicSelector.pfNames[%d]", i), Reason: reason.RangeUnreachable,
 				Cause: fmt.Sprintf("%q ends past the last VF, which is %d with numVfs %d", name, spec.NumVfs-1, spec.NumVfs),
 				Fix:   "raise numVfs or shorten the range",
 			})

@@ -362,7 +362,7 @@ func TestPriorityRules(t *testing.T) {
 			want:     []string{"0000:5f:00.0 ens1f0: 4 VFs, mtu 0, legacy", "  0-3: res_b of b, netdevice, mtu 0"},
 			lost: []string{
 				"policy a: VF group 0-3 lost to policy b (priority 6 is before 7)",
-				"policy a: mtu 9000 lost to policy b, which has unset (priority 6 is before 7)",
+				"policy a: mtu 9000 lost to policy b, which leaves it unset (priority 6 is before 7)",
 			},
 		},
 		"D10: eSwitchMode, linkType and externallyManaged are those of the policy processed last, and what is lost is told": {

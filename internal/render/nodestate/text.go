@@ -57,7 +57,11 @@ func (t PFTrace) Sentence(o Outcome) string {
 func (t PFTrace) LossSentence(l Loss) string {
 	what := fmt.Sprintf("policy %s: %s %s on %s", l.Policy, l.Field, l.Value, t.Label())
 	to := "policy " + l.Stands.Policy
-	if l.Field != FieldGroup {
+	switch {
+	case l.Field == FieldGroup:
+	case l.Stands.Value.unset():
+		to += ", which leaves it unset"
+	default:
 		to += fmt.Sprintf(", which has %s", l.Stands.Value)
 	}
 	switch l.Reason {

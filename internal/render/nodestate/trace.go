@@ -180,12 +180,15 @@ func (v Value) String() string {
 	case boolValue:
 		return strconv.FormatBool(v.first == 1)
 	case wordValue:
-		if v.word == "" {
+		if v.unset() {
 			return "unset"
 		}
 	}
 	return v.word
 }
+
+// unset reports whether the value is a word that nobody gave.
+func (v Value) unset() bool { return v.kind == wordValue && v.word == "" }
 
 // MarshalText makes the value a string in JSON.
 func (v Value) MarshalText() ([]byte, error) { return []byte(v.String()), nil }

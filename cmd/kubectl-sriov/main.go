@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kubectl-sriov turns SR-IOV policies into virtual functions, with and
+// without kubectl, and without a cluster.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/kubeovn/sriov-network-operator/internal/cli"
+)
+
+// version is set by the linker in releases.
+var version string //nolint:gochecknoglobals // -ldflags -X needs a variable
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second interrupt ends the process at once.
+	context.AfterFunc(ctx, stop)
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = ""
+	}
+	code := cli.Run(ctx, cli.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Now: time.Now, Name: called(), Version: released(), Hostname: hostname, Terminal: terminal(),
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// called is how the command was called. kubectl replaces itself by its plugins,
+// so that only the shell's variable for the last command still tells of it.
+func called() string {
+	if filepath.Base(os.Getenv("_")) == "kubectl" {
+		return "kubectl sriov"
+	}
+	return "kubectl-sriov"
+}
+
+// released is the version of the release, or what Go knows of the build.
+func released() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+func terminal() cli.Terminal {
+	t := cli.Terminal{In: isTerminal(os.Stdin), Err: isTerminal(os.Stderr)}
+	if t.Err {
+		if width, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil {
+			t.Width = width
+		}
+	}
+	return t
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Env is all that the command meets of the world, besides files and machines.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Now      func() time.Time
+	// Name is how the command was called: "kubectl-sriov", or "kubectl sriov".
+	Name string
+	// Version is what the command says of itself.
+	Version string
+	// Hostname is the name of this machine.
+	Hostname string
+	// Terminal says which of In and Err a person sits at.
+	Terminal Terminal
+}
+
+// Terminal is where a person sits.
+type Terminal struct {
+	// In says that a person can answer.
+	In bool
+	// Err says that a person looks on while Err is written.
+	Err bool
+	// Width is how many characters fit a line of Err; zero when it is not known.
+	Width int
+}
+
+// The exit codes.
+const (
+	ExitDone = 0
+	// ExitError is for what went wrong, and for what was asked for and cannot be
+	// done.
+	ExitError = 1
+	// ExitChanges is for a plan with steps, if it was asked for.
+	ExitChanges = 2
+)
+
+// errSaid is a failure that was printed already.
+var errSaid = errors.New("see above")
+
+// errChanges is no failure: a plan has steps.
+var errChanges = errors.New("there are changes")
+
+// Run runs the command and returns its exit code. Cancelling ctx stops it at the
+// next step.
+func Run(ctx context.Context, env Env, args []string) int {
+	root := Command(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, errChanges):
+		return ExitChanges
+	case !errors.Is(err, errSaid):
+		fmt.Fprintf(env.Err, "error: %v\n", err)
+	}
+	return ExitError
+}
+
+// app is the command while it runs.
+type app struct {
+	Env
+	global globalFlags
+}
+
+// Command is the command with all below it.
+func Command(env Env) *cobra.Command {
+	a := &app{Env: env}
+	root := &cobra.Command{
+		Use:   "kubectl-sriov",
+		Short: "Turn SR-IOV policies into virtual functions, and see beforehand what that takes",
+		Long: `Turn SR-IOV policies into virtual functions, and see beforehand what that takes.
+
+It reads SriovNetworkNodePolicy objects from files, looks at a machine, shows a
+plan, and carries it out. No cluster is needed. Installed on the PATH it is also
+"kubectl sriov".
+
+Exit codes: 0 done or nothing to do; 1 an error, or something that was asked for
+cannot be done; 2 the plan has steps, with plan --detailed-exitcode alone.`,
+		Example: a.example(`
+# What NICs does this machine have?
+%[1]s discover
+# What would a policy change, and whom would it disturb?
+%[1]s plan -f policy.yaml
+# Change it.
+sudo %[1]s apply -f policy.yaml
+# The same on a described machine, where nothing can break.
+%[1]s apply -f policy.yaml --machine machine.yaml --yes`),
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.Name},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(env.In)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		a.discoverCommand(), a.captureCommand(), a.validateCommand(), a.renderCommand(),
+		a.planCommand(), a.applyCommand(), a.versionCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// note prints what is worth a word and keeps nothing from being done.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.Err, "note: "+format+"\n", args...)
+}
+
+// complain prints what is wrong.
+func (a *app) complain(format string, args ...any) {
+	fmt.Fprintf(a.Err, "error: "+format+"\n", args...)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.Out, a.Version)
+			return err
+		},
+	}
+}

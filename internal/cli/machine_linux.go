@@ -1,0 +1,12 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/host/linux"
+)
+
+// openThis opens the machine that the command runs on.
+func openThis(root string) (host.Host, error) { return linux.New(root) }

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeovn/sriov-network-operator/internal/converge"
+	"github.com/kubeovn/sriov-network-operator/internal/ledger"
+	"github.com/kubeovn/sriov-network-operator/internal/plan"
+	"github.com/kubeovn/sriov-network-operator/internal/show"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	detailed := false
+	cmd := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Show what policies would change on a machine, whom it disturbs, and why",
+		Long: `Show what policies would change on a machine, whom it disturbs, and why. Nothing
+is changed.
+
+Each step says whom it disturbs: none; link, the PF's own traffic may pause;
+pods, with the VFs that whoever holds them loses. PFs are independent of each
+other, and their steps run side by side.
+
+With -o script the plan is a script for the POSIX shell that does the same.
+
+Exit codes: 0 a plan was made; 1 an error, or something that was asked for cannot
+be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as before.`,
+		Example: a.example(`
+%[1]s plan -f policy.yaml
+%[1]s plan -f policies/ --node node1.yaml --machine node1.tar
+%[1]s plan -f policy.yaml -o json | jq .disturbs
+%[1]s plan -f policy.yaml -o script > change.sh`),
+		Args: cobra.NoArgs,
+	}
+	a.fileFlags(cmd)
+	a.nodeFlags(cmd)
+	a.machineFlags(cmd)
+	a.outputFlag(cmd, asText, asJSON, asScript)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan has steps")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		in, m, err := a.prepare()
+		if err != nil {
+			return err
+		}
+		_, out, err := a.foresee(cmd.Context(), in, m)
+		if err != nil {
+			return err
+		}
+		if err := a.printPlan(out.Plan); err != nil {
+			return err
+		}
+		switch {
+		case in.bad > 0 || len(out.Plan.Blocked) > 0:
+			return errSaid
+		case detailed && !out.Plan.Empty():
+			return errChanges
+		}
+		return nil
+	}
+	return cmd
+}
+
+// prepare reads the files and opens the machine.
+func (a *app) prepare() (*input, machine, error) {
+	in, err := a.load()
+	if err != nil {
+		return nil, machine{}, err
+	}
+	m, err := a.open()
+	if err != nil {
+		return nil, machine{}, err
+	}
+	in.node.Name = cmp.Or(in.node.Name, m.name)
+	return in, m, nil
+}
+
+// foresee looks at the machine and says what would happen, and prints what there
+// is to say about the policies.
+func (a *app) foresee(ctx context.Context, in *input, m machine) (converge.Wish, converge.Outlook, error) {
+	seen, err := converge.Look(ctx, m.reader, in.nics)
+	if err != nil {
+		return converge.Wish{}, converge.Outlook{}, err
+	}
+	wish := a.wish(in)
+	out := converge.Foresee(wish, seen, in.nics)
+	a.report(in, out.Trace)
+	for _, p := range seen.Inventory.Problems {
+		a.note("could not be read: %s", p)
+	}
+	for _, addr := range out.Spared {
+		a.note("%s was configured before and is left alone, because the policy that asks for it may be one that could not be read", addr)
+	}
+	return wish, out, nil
+}
+
+func (a *app) printPlan(p plan.Plan) error {
+	switch a.global.output {
+	case asJSON:
+		text, err := show.PlanJSON(p)
+		if err != nil {
+			return err
+		}
+		return a.print(string(text))
+	case asScript:
+		text, err := show.Script(p, ledger.Dir)
+		if err != nil {
+			return err
+		}
+		return a.print(text)
+	default:
+		return a.print(show.Plan(p))
+	}
+}

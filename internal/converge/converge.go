@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package converge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kubeovn/sriov-network-operator/internal/catalog"
+	"github.com/kubeovn/sriov-network-operator/internal/desired"
+	"github.com/kubeovn/sriov-network-operator/internal/discover"
+	"github.com/kubeovn/sriov-network-operator/internal/execute"
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/ledger"
+	"github.com/kubeovn/sriov-network-operator/internal/plan"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
+	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
+)
+
+// Observation is a machine, looked at once, and what is remembered of it.
+type Observation struct {
+	Inventory hw.Inventory
+	Memory    plan.Memory
+	// Torn are the records that could not be read.
+	Torn []ledger.Torn
+}
+
+// Look looks at the machine. It changes nothing.
+func Look(ctx context.Context, r host.Reader, nics catalog.Table) (Observation, error) {
+	l, err := ledger.Open(r.Files, nil)
+	if err != nil {
+		return Observation{}, err
+	}
+	inv, err := discover.Machine(ctx, r, nics)
+	if err != nil {
+		return Observation{}, fmt.Errorf("discover: %w", err)
+	}
+	return Observation{Inventory: l.Complete(inv), Memory: l.Memory(), Torn: l.Torn()}, nil
+}
+
+// Wish is what is asked for of a machine.
+type Wish struct {
+	Policies nodestate.Compiled
+	Node     nodestate.Node
+	// RDMAMode is the mode of the node's pool; empty leaves it alone.
+	RDMAMode hw.RDMAMode
+	// Uncertain says that some policies could not be read. A PF that was
+	// configured and that no other policy asks for is then left alone: the policy
+	// that cannot be read may be the one that asks for it.
+	Uncertain bool
+}
+
+// Outlook is what would happen to a machine, and why.
+type Outlook struct {
+	Observation
+	Desired desired.Node
+	Trace   nodestate.Trace
+	Plan    plan.Plan
+	// Spared are the PFs that would be given back if the wish were not uncertain,
+	// sorted.
+	Spared []hw.PCIAddr
+}
+
+// Foresee says what would happen.
+func Foresee(w Wish, o Observation, nics catalog.Table) Outlook {
+	rendered := w.Policies.Render(w.Node, o.Inventory, w.RDMAMode)
+	out := Outlook{Observation: o, Desired: rendered.Desired, Trace: rendered.Trace}
+	memory := o.Memory
+	if w.Uncertain {
+		memory, out.Spared = certain(rendered.Desired, memory)
+	}
+	out.Plan = Plan(rendered.Desired, Observation{Inventory: o.Inventory, Memory: memory, Torn: o.Torn}, nics)
+	return out
+}
+
+// Plan plans how the machine becomes the desired node.
+func Plan(want desired.Node, o Observation, nics catalog.Table) plan.Plan {
+	p := plan.Compute(want, o.Inventory, o.Memory, nics)
+	for _, torn := range o.Torn {
+		p.Notices = append(p.Notices, plan.Blocker{PF: torn.PF, Why: reason.Because(reason.LedgerTorn, "%v", torn.Err)})
+	}
+	return p
+}
+
+// certain forgets the PFs that nobody asks for.
+func certain(want desired.Node, memory plan.Memory) (plan.Memory, []hw.PCIAddr) {
+	kept := plan.Memory{}
+	var spared []hw.PCIAddr
+	for addr, record := range memory {
+		if _, asked := want.PF(addr); asked {
+			kept[addr] = record
+		} else {
+			spared = append(spared, addr)
+		}
+	}
+	slices.SortFunc(spared, hw.PCIAddr.Compare)
+	return kept, spared
+}
+
+// Execute carries a plan out. Its error joins all failures, each an
+// *execute.StepError.
+func Execute(ctx context.Context, h host.Host, p plan.Plan, o execute.Options) error {
+	l, err := ledger.Open(h.Files, h.Conf)
+	if err != nil {
+		return err
+	}
+	return execute.Run(ctx, h, l, p, o)
+}

@@ -5,6 +5,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -15,15 +16,21 @@ import (
 type bell struct {
 	mu   sync.Mutex
 	next chan struct{}
+	// broken is closed when nothing rings any more.
+	broken chan struct{}
 }
+
+// errBroken says that waiting is useless: the machine tells of no more changes.
+var errBroken = errors.New("the watch on the machine ended")
 
 func listen(ctx context.Context, w host.Watcher) (*bell, error) {
 	events, err := w.Watch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &bell{next: make(chan struct{})}
+	b := &bell{next: make(chan struct{}), broken: make(chan struct{})}
 	go func() {
+		defer close(b.broken)
 		for range events {
 			b.ring()
 		}
@@ -47,21 +54,26 @@ func (b *bell) wait() <-chan struct{} {
 }
 
 // until looks, and looks again at each ring, until what it looks for holds. When
-// ctx ends first, the last view is the error's text.
+// ctx ends first, or nothing will ring, the last view is the error's text.
 func (b *bell) until(ctx context.Context, look func() (holds, error)) error {
+	var end error
 	for {
 		ring := b.wait()
 		h, err := look()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if h.yes {
+		case h.yes:
 			return nil
+		case end != nil:
+			return &TimeoutError{View: h.view, Err: end}
 		}
 		select {
 		case <-ring:
+		case <-b.broken:
+			end = errBroken // one more look: what rang last may have been it
 		case <-ctx.Done():
-			return &TimeoutError{View: h.view, Err: ctx.Err()}
+			end = ctx.Err()
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 type Action interface {
 	// Does is the action's name, which is also its discriminator in JSON.
 	Does() string
+	action()
 }
 
 // LoadModule loads a kernel module.
@@ -152,8 +153,6 @@ type DeleteVDPA struct {
 	VFs []int      `json:"vfs"`
 }
 
-// The names of the actions.
-
 // Does names the action.
 func (LoadModule) Does() string { return "LoadModule" }
 
@@ -213,3 +212,24 @@ func (CreateVDPA) Does() string { return "CreateVDPA" }
 
 // Does names the action.
 func (DeleteVDPA) Does() string { return "DeleteVDPA" }
+
+func (LoadModule) action()      {}
+func (WriteFile) action()       {}
+func (RemoveFile) action()      {}
+func (ReloadUdev) action()      {}
+func (Claim) action()           {}
+func (Release) action()         {}
+func (SetLinkUp) action()       {}
+func (SetMTU) action()          {}
+func (EnableTCOffload) action() {}
+func (SetSteering) action()     {}
+func (SetEswitchMode) action()  {}
+func (SetAutoprobe) action()    {}
+func (SetNumVFs) action()       {}
+func (SetAdminMACs) action()    {}
+func (SetGUIDs) action()        {}
+func (UnbindVFs) action()       {}
+func (BindVFs) action()         {}
+func (SetVFMTU) action()        {}
+func (CreateVDPA) action()      {}
+func (DeleteVDPA) action()      {}

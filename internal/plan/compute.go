@@ -57,7 +57,6 @@ func (p *Plan) add(pf *pfPlan) {
 	p.Blocked = append(p.Blocked, pf.blocked...)
 	p.Notices = append(p.Notices, pf.notices...)
 	p.Before = append(p.Before, pf.before...)
-	p.After = append(p.After, pf.after...)
 	if len(pf.steps) > 0 {
 		p.Lanes = append(p.Lanes, Lane{PF: pf.saw.Addr, Name: pf.saw.Netdev, Steps: pf.steps, Basis: pf.basis()})
 	}
@@ -67,8 +66,14 @@ func (p *Plan) add(pf *pfPlan) {
 // last rule.
 func (p *Plan) node(want desired.Node, saw hw.Inventory) {
 	p.Before = once(p.Before)
-	p.Before = withReload(p.Before)
-	p.After = withReload(p.After)
+	if changesRules(p.Before) {
+		p.Before = append(p.Before, reloadUdev())
+	}
+	for _, l := range p.Lanes {
+		if changesRules(l.Steps) {
+			p.After = []Step{reloadUdev()}
+		}
+	}
 	if mode := want.RDMAMode(); mode != "" {
 		if have, known := saw.RDMA.Get(); !known || have != mode {
 			p.Blocked = append(p.Blocked, Blocker{Why: reason.Because(reason.RDMAModeDiffers,
@@ -98,18 +103,19 @@ func once(steps []Step) []Step {
 	})
 }
 
-func withReload(steps []Step) []Step {
-	rules := slices.ContainsFunc(steps, func(s Step) bool {
+// changesRules reports whether the steps change udev's rules.
+func changesRules(steps []Step) bool {
+	for _, s := range steps {
 		switch s.Do.(type) {
 		case WriteFile, RemoveFile:
 			return true
 		}
-		return false
-	})
-	if !rules {
-		return steps
 	}
-	return append(steps, Step{Do: ReloadUdev{}, Why: reason.Because(reason.FileDiffers, "udev rules changed"), Class: disruption.None})
+	return false
+}
+
+func reloadUdev() Step {
+	return Step{Do: ReloadUdev{}, Why: reason.Because(reason.FileDiffers, "udev rules changed"), Class: disruption.None}
 }
 
 // basis is the fingerprint of everything that the lane was planned from.

@@ -25,6 +25,9 @@ type Record struct {
 	// SetMTU is the MTU that was set here; zero when it was never touched. While
 	// the PF still has it, lowering it again takes nothing from its owner.
 	SetMTU int `json:"setMTU,omitempty"`
+	// WasMTU is what was set here before SetMTU. A crash between writing the
+	// record and setting the MTU leaves the PF with it, and it is ours, too.
+	WasMTU int `json:"wasMTU,omitempty"`
 	// MadeVFs says that the number of VFs was changed here, so that they are
 	// ours to remove.
 	MadeVFs bool `json:"madeVFs,omitempty"`
@@ -63,11 +66,14 @@ func mtuTarget(asked, present int, rec Record) int {
 }
 
 func ownersMTU(present int, rec Record) int {
-	if rec.SetMTU != 0 && rec.SetMTU == present && rec.Initial != nil {
+	if rec.set(present) && rec.Initial != nil {
 		return rec.Initial.MTU
 	}
 	return present
 }
+
+// set reports whether an MTU was set here.
+func (r Record) set(mtu int) bool { return mtu != 0 && (mtu == r.SetMTU || mtu == r.WasMTU) }
 
 // resetMTU is the MTU that a PF goes back to. One that somebody else changed
 // meanwhile is theirs and stays.

@@ -35,8 +35,8 @@ type pfPlan struct {
 	// fresh says that all VFs will be new: the count changes or passes zero.
 	fresh bool
 
-	before, steps, after []Step
-	blocked, notices     []Blocker
+	before, steps    []Step
+	blocked, notices []Blocker
 }
 
 func newPFPlan(want desired.PF, saw hw.PF, last Memory, nics catalog.Table, inv hw.Inventory) *pfPlan {
@@ -55,7 +55,7 @@ func nextRecord(want desired.PF, saw hw.PF, rec Record, known bool) Record {
 	next := Record{
 		PF: saw.Addr, Name: want.Name, NumVFs: want.NumVFs, MTU: want.MTU, Eswitch: want.Eswitch,
 		LinkType: want.LinkType, ExternallyManaged: want.ExternallyManaged, AllowInUse: want.AllowInUse,
-		SetMTU: rec.SetMTU, MadeVFs: rec.MadeVFs, Initial: rec.Initial,
+		SetMTU: rec.SetMTU, WasMTU: rec.WasMTU, MadeVFs: rec.MadeVFs, Initial: rec.Initial,
 	}
 	if !known {
 		next.Initial = &Initial{MTU: saw.MTU.Value, NumVFs: saw.NumVFs, Eswitch: saw.Eswitch.Value}
@@ -181,7 +181,7 @@ func (p *pfPlan) guardHostTraffic() {
 	}
 	p.block(reason.HostTraffic, "%s carries %s; %s would cut it off (%s)",
 		p.saw.Netdev, join(p.saw.InUseBy), p.steps[i].Do.Does(), p.steps[i].Why)
-	p.before, p.steps, p.after = nil, nil, nil
+	p.before, p.steps = nil, nil
 }
 
 // remember puts the claim first, when it says something new.
@@ -191,9 +191,9 @@ func (p *pfPlan) remember() {
 		case SetNumVFs:
 			p.claim.MadeVFs = true
 		case SetMTU:
-			p.claim.SetMTU = do.To
-			if p.claim.Initial != nil && do.To == p.claim.Initial.MTU {
-				p.claim.SetMTU = 0
+			p.claim.SetMTU, p.claim.WasMTU = do.To, 0
+			if p.record.set(do.From) {
+				p.claim.WasMTU = do.From
 			}
 		}
 	}

@@ -213,7 +213,7 @@ func TestWhatAChangeTakes(t *testing.T) {
 			verbs: []string{"EnableTCOffload", "numvfs 3 to 0", "eswitch switchdev", "numvfs 0 to 3", "SetAdminMACs", "bind 0-2"},
 			takes: "0-2", class: disruption.Pods,
 		},
-		"VFs in no group get the kernel's driver and keep their MAC to themselves": {
+		"VFs in no group get the kernel's driver": {
 			saw: pf(port0, "mlx5_core", 0), want: legacy(4, group(2, 3, desired.VFIO)),
 			verbs: []string{"numvfs 0 to 4", "SetAdminMACs", "bind 0-1", "bind 2-3 vfio-pci"},
 		},

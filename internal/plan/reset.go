@@ -75,12 +75,11 @@ func (p *pfPlan) giveVFsBack() {
 	}
 }
 
-// removeRules removes the PF's udev rules.
+// removeRules removes the PF's udev rules, before the record that they are ours.
 func (p *pfPlan) removeRules() {
 	for _, path := range rulePaths(p.saw.Addr) {
 		if _, ok := p.files[path]; ok {
-			p.after = append(p.after, Step{Do: RemoveFile{Path: path},
-				Why: reason.Because(reason.PolicyGone, "no policy asks for %s any more", p.saw.Netdev)})
+			p.step(RemoveFile{Path: path}, reason.PolicyGone, "no policy asks for %s any more", p.saw.Netdev)
 		}
 	}
 }

@@ -37,8 +37,7 @@ func (p *pfPlan) rules() {
 		have, exists := p.files[file]
 		switch {
 		case texts[i] == "" && exists:
-			p.after = append(p.after, Step{Do: RemoveFile{Path: file},
-				Why: reason.Because(reason.FileDiffers, "the rule is not needed"), Class: disruption.None})
+			p.step(RemoveFile{Path: file}, reason.FileDiffers, "the rule is not needed")
 		case texts[i] != "" && have != texts[i]:
 			p.before = append(p.before, Step{Do: WriteFile{Path: file, Content: texts[i], Mode: ruleMode},
 				Why: reason.Because(reason.FileDiffers, "%s", missing(exists)), Class: disruption.None})

@@ -74,8 +74,10 @@ func (p *pfPlan) need(vf hw.VF) (vfNeed, bool) {
 		return vfNeed{}, false
 	}
 	n.driver(vf)
-	if n.grouped {
+	if made := n.bind && n.was == ""; made || n.grouped {
 		p.identity(&n, vf)
+	}
+	if n.grouped {
 		n.datapath(vf)
 	}
 	need := n.bind || n.mac != "" || n.guid != 0 || n.mtu != 0 || n.deleteVDPA || n.createVDPA != hw.VDPANone

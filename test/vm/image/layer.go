@@ -36,11 +36,12 @@ func keyOf(inputs ...input) key {
 	return key(hex.EncodeToString(h.Sum(nil))[:16])
 }
 
-// inputsOf returns the files under a folder of files, in their names' order.
+// inputsOf returns the files under a folder of files, in their names' order,
+// without Go tests, which change nothing that is built.
 func inputsOf(files fs.FS, folder string) ([]input, error) {
 	var inputs []input
 	err := fs.WalkDir(files, folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		b, err := fs.ReadFile(files, path)

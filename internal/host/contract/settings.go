@@ -4,9 +4,11 @@
 package contract
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -211,14 +213,22 @@ func upTwice(t *testing.T, c check) {
 	if err := c.LinkCtl.SetUp(t.Context(), vf.Index); err != nil {
 		t.Error(err)
 	}
-	if !c.link(t, vf.Name).AdminUp {
-		t.Error("the VF is not up")
+	// Not by its name, which udev may change meanwhile.
+	links, err := c.Links.Links(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := func(l host.Link) bool { return l.Index == vf.Index && l.AdminUp }
+	if !slices.ContainsFunc(links, up) {
+		t.Errorf("the VF's link %d is not up among %+v", vf.Index, links)
 	}
 }
 
 func replacesFiles(t *testing.T, c check) {
 	name := "etc/sriov-contract/deep/file"
-	t.Cleanup(func() { _ = c.Conf.Remove(t.Context(), name) })
+	// The test's context has ended when its cleanup runs.
+	ctx := context.WithoutCancel(t.Context())
+	t.Cleanup(func() { _ = c.Conf.Remove(ctx, name) })
 	for _, content := range []string{"a first content, which is long\n", "short\n", ""} {
 		if err := c.Conf.Replace(t.Context(), name, []byte(content), 0o640); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
 
 // Env is all that the command meets of the world, besides files and machines.
@@ -24,6 +26,8 @@ type Env struct {
 	Version string
 	// Hostname is the name of this machine.
 	Hostname string
+	// This opens the machine that the command runs on, whose root directory is root.
+	This func(root string) (host.Host, error)
 	// Terminal says which of In and Err a person sits at.
 	Terminal Terminal
 }

@@ -31,11 +31,11 @@ const (
 	describedMachine
 )
 
-// open opens the machine that the flags name. The caller closes it.
+// open opens the machine that the flags name.
 func (a *app) open() (machine, error) {
 	name := a.global.machine
 	if name == "" {
-		h, err := openThis(a.global.root)
+		h, err := a.This(a.global.root)
 		return machine{kind: thisMachine, name: a.Hostname, reader: h.Reader, host: h}, err
 	}
 	if !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(filepath.Ext(name))) {

@@ -116,7 +116,7 @@ func Findings(title string, found []plan.Blocker) string {
 		if !f.PF.IsZero() {
 			where = Port(f.PF, f.Name)
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", where, line(f.Why.String()))
+		fmt.Fprintf(&b, "  %s: %s\n", where, because(f))
 		meaning := f.Why.Reason.Sentence()
 		if meaning != "" && f.Why.Detail != "" {
 			fmt.Fprintf(&b, "      %s: %s\n", f.Why.Reason, meaning)
@@ -128,9 +128,18 @@ func Findings(title string, found []plan.Blocker) string {
 	return b.String()
 }
 
+// because is the cause without the PF's name, which stands before it already.
+func because(f plan.Blocker) string {
+	text := line(f.Why.String())
+	if f.Name != "" {
+		text = strings.TrimPrefix(text, line(f.Name)+": ")
+	}
+	return text
+}
+
 // Finding is a blocker in one line: where, the cause, the fix.
 func Finding(f plan.Blocker) string {
-	text := line(f.Why.String())
+	text := because(f)
 	if !f.PF.IsZero() {
 		text = Port(f.PF, f.Name) + ": " + text
 	}

@@ -41,6 +41,9 @@ func pfTrace(pf nodestate.PFTrace) string {
 	fmt.Fprintf(&b, "\n%s\n", Port(pf.PF, pf.Name))
 	t := table{indent: 2}
 	for _, w := range pf.Stands {
+		if value := w.Value.String(); value == "unset" || value == "false" {
+			continue // nobody asked for anything
+		}
 		t.row(w.Field.String(), w.Value.String(), fmt.Sprintf("policy %s, priority %d", line(w.Policy), w.Priority))
 	}
 	b.WriteString(t.String())

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The SR-IOV Network Operator authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package main
 
 import (
 	"github.com/kubeovn/sriov-network-operator/internal/host"

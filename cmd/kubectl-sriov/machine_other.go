@@ -3,7 +3,7 @@
 
 //go:build !linux
 
-package cli
+package main
 
 import (
 	"fmt"

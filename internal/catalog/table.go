@@ -150,6 +150,15 @@ func (t Table) ListedVendor(vendor hw.ID) bool {
 	return slices.ContainsFunc(t.nics, func(n NIC) bool { return n.Vendor == vendor })
 }
 
+// Vendors are the vendors of the list's NICs, sorted, without doubles.
+func (t Table) Vendors() []hw.ID {
+	ids := make([]hw.ID, 0, len(t.nics))
+	for _, nic := range t.nics {
+		ids = append(ids, nic.Vendor)
+	}
+	return slices.Compact(ids)
+}
+
 // VFDevice is the device id that the VFs of a PF with these ids have, and
 // whether the list says so.
 func (t Table) VFDevice(vendor, pfDevice hw.ID) (hw.ID, bool) {

@@ -195,32 +195,41 @@ func size(mtu int) Value {
 // fieldLosses notes the values that policies set and that do not stand.
 func (m *merge) fieldLosses(pf *desired.PF, last int) {
 	for i := range m.shares {
-		s := &m.shares[i]
-		if len(s.ranges) == 0 {
+		if len(m.shares[i].ranges) == 0 {
 			continue
 		}
-		p := s.policy
 		if !m.pf.Virtual {
-			m.compareMost(i, standsNumVFs, p.numVFs, pf.NumVFs)
-			if p.mtu > 0 {
-				m.compareMost(i, standsMTU, p.mtu, pf.MTU)
-			}
+			m.numberLosses(i, pf)
 		}
-		if i == last {
-			continue
+		if i != last {
+			m.wordLosses(i, pf)
 		}
-		if p.eswitch != "" && p.eswitch != pf.Eswitch {
-			m.loseField(i, standsEswitch, word(p.eswitch))
-		}
-		if p.linkType != "" && p.linkType != pf.LinkType {
-			m.loseField(i, standsLinkType, word(p.linkType))
-		}
-		if p.external != pf.ExternallyManaged {
-			m.loseField(i, standsExternal, yes(p.external))
-		}
-		if p.allowInUse && !pf.AllowInUse {
-			m.loseField(i, standsInUse, yes(true))
-		}
+	}
+}
+
+// numberLosses is about the fields of which the largest stands.
+func (m *merge) numberLosses(by int, pf *desired.PF) {
+	p := m.shares[by].policy
+	m.compareMost(by, standsNumVFs, p.numVFs, pf.NumVFs)
+	if p.mtu > 0 {
+		m.compareMost(by, standsMTU, p.mtu, pf.MTU)
+	}
+}
+
+// wordLosses is about the fields that the last share decides on.
+func (m *merge) wordLosses(by int, pf *desired.PF) {
+	p := m.shares[by].policy
+	if p.eswitch != "" && p.eswitch != pf.Eswitch {
+		m.loseField(by, standsEswitch, word(p.eswitch))
+	}
+	if p.linkType != "" && p.linkType != pf.LinkType {
+		m.loseField(by, standsLinkType, word(p.linkType))
+	}
+	if p.external != pf.ExternallyManaged {
+		m.loseField(by, standsExternal, yes(p.external))
+	}
+	if p.allowInUse && !pf.AllowInUse {
+		m.loseField(by, standsInUse, yes(true))
 	}
 }
 

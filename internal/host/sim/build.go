@@ -17,6 +17,9 @@ import (
 // noDriver is what a description says for a function that is not bound.
 const noDriver = "none"
 
+// maxVFs bounds what a description can make of one PF. No NIC offers more.
+const maxVFs = 1024
+
 // New makes a machine. The error names the first field that does not fit.
 func New(desc Description) (*Machine, error) {
 	m := &Machine{
@@ -225,8 +228,13 @@ func (b builder) pf(path string, d PFDescription, nic model) error {
 
 // checkPF looks at the fields that no later step would refuse.
 func (b builder) checkPF(path string, d PFDescription, nic model) error {
-	if d.Name == "" && d.Driver != noDriver {
-		return wrong(path+".name", "the netdev needs a name")
+	if d.Driver != noDriver && !netdevName(d.Name) {
+		return wrong(path+".name", "%q is no name for a netdev", d.Name)
+	}
+	for i, name := range d.AltNames {
+		if name == "" || strings.ContainsAny(name, "/ ") {
+			return wrong(fmt.Sprintf("%s.altNames[%d]", path, i), "%q is no name for a netdev", name)
+		}
 	}
 	if nic.driver == "" && d.Driver != noDriver {
 		return wrong(path+".driver", "model %s needs a driver, or none", nic.name)
@@ -246,6 +254,8 @@ func (b builder) checkPF(path string, d PFDescription, nic model) error {
 		return wrong(path+".eswitch", "model %s has no eSwitch", nic.name)
 	case d.Eswitch != "" && d.Eswitch != string(hw.EswitchLegacy) && d.Eswitch != string(hw.EswitchSwitchdev):
 		return wrong(path+".eswitch", "%q is neither legacy nor switchdev", d.Eswitch)
+	case nic.totalVFs < 0 || nic.totalVFs > maxVFs:
+		return wrong(path+".totalvfs", "%d is not between 0 and %d", nic.totalVFs, maxVFs)
 	case d.NumVFs < 0 || d.NumVFs > nic.totalVFs:
 		return wrong(path+".numvfs", "%d is not between 0 and totalvfs %d", d.NumVFs, nic.totalVFs)
 	case d.MTU < 0 || d.MTU > nic.maxMTU:
@@ -259,6 +269,11 @@ func (b builder) checkPF(path string, d PFDescription, nic model) error {
 		}
 	}
 	return nil
+}
+
+// netdevName is net/core/dev.c, dev_valid_name.
+func netdevName(s string) bool {
+	return s != "" && len(s) <= 15 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r")
 }
 
 // placeVFs chooses each PF's First VF Offset, and sees that no VF could ever
@@ -365,8 +380,8 @@ func (b builder) links() error {
 	m := b.m
 	for i, d := range b.desc.Links {
 		path := fmt.Sprintf("links[%d]", i)
-		if d.Name == "" || m.named(d.Name) != nil {
-			return wrong(path+".name", "%q is empty or described twice", d.Name)
+		if !netdevName(d.Name) || m.named(d.Name) != nil {
+			return wrong(path+".name", "%q is no name for a netdev, or described twice", d.Name)
 		}
 		nd := &netdev{Link: host.Link{Name: d.Name, Kind: d.Kind, MTU: cmp.Or(d.MTU, 1500), AdminUp: true, Encap: "ether"}, rep: -1, tc: hw.FeatureAbsent}
 		if d.Parent != "" {

@@ -157,7 +157,7 @@ func names(files fs.FS, dir string) []string {
 func ownedFiles(files fs.FS) map[string]string {
 	var out map[string]string
 	for _, name := range names(files, hw.UdevRules) {
-		if !hw.OwnedRule(name) {
+		if _, ours := hw.OwnedRule(name); !ours {
 			continue
 		}
 		full := path.Join(hw.UdevRules, name)

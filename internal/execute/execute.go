@@ -81,9 +81,9 @@ func (e *StepError) Unwrap() error { return e.Err }
 // again and plan again.
 var ErrStale = errors.New("the machine changed since it was looked at")
 
-// Run carries the plan out: the steps before, all lanes side by side, the steps
-// after. A failing step stops its lane and no other. Run returns all failures
-// joined, each a *StepError.
+// Run carries the plan out: the node's first steps and beside them all lanes, then
+// the node's last steps. A failing step stops its lane and no other. Run returns
+// all failures joined, each a *StepError.
 func Run(ctx context.Context, h host.Host, l Ledger, p plan.Plan, o Options) error {
 	if p.Empty() {
 		return nil
@@ -94,16 +94,19 @@ func Run(ctx context.Context, h host.Host, l Ledger, p plan.Plan, o Options) err
 	if err != nil {
 		return fmt.Errorf("watch the machine: %w", err)
 	}
-	r := &runner{hands: hands{host: h, ledger: l, bell: bell}, options: o}
-	// What concerns the node fails alone: a lane that needs it says so itself.
-	for _, s := range p.Before {
-		r.step(ctx, plan.Lane{}, s)
-	}
-	var lanes sync.WaitGroup
+	r := &runner{hands: hands{host: h, ledger: l, bell: bell}, options: o, node: make(chan struct{})}
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer close(r.node)
+		// What concerns the node fails alone: a lane that needs it says so itself.
+		for _, s := range p.Before {
+			r.step(ctx, plan.Lane{}, s)
+		}
+	})
 	for _, lane := range p.Lanes {
-		lanes.Go(func() { r.lane(ctx, lane) })
+		running.Go(func() { r.lane(ctx, lane) })
 	}
-	lanes.Wait()
+	running.Wait()
 	for _, s := range p.After {
 		r.step(ctx, plan.Lane{}, s)
 	}
@@ -113,6 +116,8 @@ func Run(ctx context.Context, h host.Host, l Ledger, p plan.Plan, o Options) err
 type runner struct {
 	hands   hands
 	options Options
+	// node is closed when the node's first steps are done.
+	node chan struct{}
 
 	mu   sync.Mutex
 	errs []error
@@ -132,6 +137,9 @@ func (r *runner) lane(ctx context.Context, lane plan.Lane) {
 
 // step runs one step and reports whether it succeeded.
 func (r *runner) step(ctx context.Context, lane plan.Lane, s plan.Step) bool {
+	if s.AfterNode {
+		<-r.node // the steps it waits for end with ctx
+	}
 	at := Progress{PF: lane.PF, Name: lane.Name, Step: s, State: Started}
 	r.tell(at)
 	begin := r.options.Now()

@@ -165,7 +165,7 @@ func TestOnlyRulesPerPFAreOurs(t *testing.T) {
 		"10-nm-disable-0000:5f:00.0.rules": true, "20-switchdev-0000:5f:00.0.rules": true, "10-pf-name-0000:5f:00.0.rules": true,
 		"10-nm-disable-.rules": false, "10-nm-disable-0000:5f:00.0": false, "70-persistent-net.rules": false, "10-pf-name-eth0.rules": false,
 	} {
-		if OwnedRule(name) != ours {
+		if _, got := OwnedRule(name); got != ours {
 			t.Errorf("%s: not %v", name, ours)
 		}
 	}

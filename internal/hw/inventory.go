@@ -215,19 +215,20 @@ const (
 	RuleRepresentors = "20-switchdev-"
 )
 
-// OwnedRule reports whether a file's name in UdevRules is that of a rule per PF.
-func OwnedRule(name string) bool {
+// OwnedRule reports whether a file's name in UdevRules is that of a rule per PF,
+// and of which PF.
+func OwnedRule(name string) (PCIAddr, bool) {
 	for _, prefix := range []string{RuleUnmanaged, RulePFName, RuleRepresentors} {
 		rest, ok := strings.CutPrefix(name, prefix)
 		addr, suffix := strings.CutSuffix(rest, ".rules")
 		if !ok || !suffix {
 			continue
 		}
-		if _, err := ParsePCIAddr(addr); err == nil {
-			return true
+		if pf, err := ParsePCIAddr(addr); err == nil {
+			return pf, true
 		}
 	}
-	return false
+	return PCIAddr{}, false
 }
 
 // KernelDriver reports whether a driver, by name, is one of the kernel's own that

@@ -14,12 +14,13 @@ import (
 
 // stepJSON is a step on the wire: the action's name beside its operands.
 type stepJSON struct {
-	Do       string           `json:"do"`
-	With     json.RawMessage  `json:"with"`
-	Why      reason.Why       `json:"why"`
-	Class    disruption.Class `json:"class"`
-	Takes    []int            `json:"takes,omitempty"`
-	CutsLink bool             `json:"cutsLink,omitempty"`
+	Do        string           `json:"do"`
+	With      json.RawMessage  `json:"with"`
+	Why       reason.Why       `json:"why"`
+	Class     disruption.Class `json:"class"`
+	Takes     []int            `json:"takes,omitempty"`
+	CutsLink  bool             `json:"cutsLink,omitempty"`
+	AfterNode bool             `json:"afterNode,omitempty"`
 }
 
 // MarshalJSON writes {"do": "SetNumVFs", "with": {…}, …}.
@@ -29,7 +30,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		return nil, fmt.Errorf("encode the action %s: %w", s.Do.Does(), err)
 	}
 	return json.Marshal(stepJSON{
-		Do: s.Do.Does(), With: with, Why: s.Why, Class: s.Class, Takes: s.Takes, CutsLink: s.CutsLink,
+		Do: s.Do.Does(), With: with, Why: s.Why, Class: s.Class, Takes: s.Takes, CutsLink: s.CutsLink, AfterNode: s.AfterNode,
 	})
 }
 
@@ -48,7 +49,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("step %s: %w", raw.Do, err)
 	}
-	*s = Step{Do: do, Why: raw.Why, Class: raw.Class, Takes: raw.Takes, CutsLink: raw.CutsLink}
+	*s = Step{Do: do, Why: raw.Why, Class: raw.Class, Takes: raw.Takes, CutsLink: raw.CutsLink, AfterNode: raw.AfterNode}
 	return nil
 }
 

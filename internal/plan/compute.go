@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"path"
 	"slices"
 
 	"github.com/kubeovn/sriov-network-operator/internal/catalog"
@@ -34,7 +36,7 @@ func Compute(want desired.Node, saw hw.Inventory, last Memory, nics catalog.Tabl
 			p.add(reset(newPFPlan(desired.PF{Addr: addr}, found, last, nics, saw)))
 		}
 	}
-	p.node(want, saw)
+	p.node(want, saw, last)
 	slices.SortFunc(p.Lanes, func(a, b Lane) int { return a.PF.Compare(b.PF) })
 	return p
 }
@@ -57,22 +59,38 @@ func (p *Plan) add(pf *pfPlan) {
 	p.Blocked = append(p.Blocked, pf.blocked...)
 	p.Notices = append(p.Notices, pf.notices...)
 	p.Before = append(p.Before, pf.before...)
+	for i, s := range pf.steps {
+		pf.steps[i].AfterNode = needsNode(s.Do)
+	}
 	if len(pf.steps) > 0 {
 		p.Lanes = append(p.Lanes, Lane{PF: pf.saw.Addr, Name: pf.saw.Netdev, Steps: pf.steps, Basis: pf.basis()})
 	}
 }
 
+// needsNode reports whether an action makes devices appear that the node's rules
+// name or its modules drive.
+func needsNode(a Action) bool {
+	switch a.(type) {
+	case BindVFs, SetEswitchMode, CreateVDPA:
+		return true
+	}
+	return false
+}
+
 // node finishes what concerns the node: each module once, udev's reload after the
 // last rule.
-func (p *Plan) node(want desired.Node, saw hw.Inventory) {
+func (p *Plan) node(want desired.Node, saw hw.Inventory, last Memory) {
 	p.Before = once(p.Before)
+	p.After = orphans(want, saw, last)
 	if changesRules(p.Before) {
 		p.Before = append(p.Before, reloadUdev())
 	}
+	reload := changesRules(p.After)
 	for _, l := range p.Lanes {
-		if changesRules(l.Steps) {
-			p.After = []Step{reloadUdev()}
-		}
+		reload = reload || changesRules(l.Steps)
+	}
+	if reload {
+		p.After = append(p.After, reloadUdev())
 	}
 	if mode := want.RDMAMode(); mode != "" {
 		if have, known := saw.RDMA.Get(); !known || have != mode {
@@ -80,6 +98,21 @@ func (p *Plan) node(want desired.Node, saw hw.Inventory) {
 				"RDMA namespace mode is %s, asked for %s", describe(saw.RDMA), mode)})
 		}
 	}
+}
+
+// orphans removes rules of PFs that are neither asked for nor remembered: a crash
+// came between a rule and the record that would have told of it.
+func orphans(want desired.Node, saw hw.Inventory, last Memory) []Step {
+	var out []Step
+	for _, file := range slices.Sorted(maps.Keys(saw.OwnedFiles)) {
+		pf, ours := hw.OwnedRule(path.Base(file))
+		_, asked := want.PF(pf)
+		_, known := last[pf]
+		if ours && !asked && !known {
+			out = append(out, Step{Do: RemoveFile{Path: file}, Why: reason.Because(reason.PolicyGone, "no policy asks for %s", pf)})
+		}
+	}
+	return out
 }
 
 func describe[T ~string](r hw.Reading[T]) string {

@@ -14,7 +14,8 @@ import (
 // Plan is everything that must happen for a node to become what is desired. It
 // is plain data, ordered, and the same for the same inputs.
 type Plan struct {
-	// Before is done first, in order: modules and udev rules.
+	// Before is what the node needs: modules and udev rules, in order. It goes on
+	// beside the lanes, whose steps wait for it where they say so.
 	Before []Step `json:"before,omitempty"`
 	// Lanes are independent of each other; each is done in order.
 	Lanes []Lane `json:"lanes,omitempty"`
@@ -48,6 +49,9 @@ type Step struct {
 	Takes []int
 	// CutsLink says that the PF's own traffic pauses.
 	CutsLink bool
+	// AfterNode says that the step waits until the node's first steps are done:
+	// it makes devices appear that rules name and modules drive.
+	AfterNode bool
 }
 
 // Blocker is something that was asked for and is not done.

@@ -407,6 +407,17 @@ func TestAPFThatNobodyAsksForAnyMoreGoesBack(t *testing.T) {
 	}
 }
 
+func TestARuleThatNobodyRemembersIsRemoved(t *testing.T) {
+	inv := machine(pf(port0, "mlx5_core", 0))
+	inv.OwnedFiles = map[string]string{"etc/udev/rules.d/10-nm-disable-0000:5f:00.0.rules": "x"}
+	p := Compute(desired.Node{}, inv, nil, catalog.Default())
+	if diff := cmp.Diff([]string{
+		`RemoveFile {"path":"etc/udev/rules.d/10-nm-disable-0000:5f:00.0.rules"} none`, "ReloadUdev {} none",
+	}, lines(p)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // An MTU is never lowered below what the PF's owner set, and lowering what was
 // raised here takes nothing from the owner.
 func TestMTUIsNeverLoweredBelowItsOwners(t *testing.T) {
@@ -449,7 +460,7 @@ func TestStepsSurviveJSON(t *testing.T) {
 		t.Fatalf("%d actions are tested and %d can be decoded", len(actions), len(decoders()))
 	}
 	for _, a := range actions {
-		before := Step{Do: a, Why: reason.Because(reason.NewVF, "x"), Class: disruption.Pods, Takes: []int{1, 2}, CutsLink: true}
+		before := Step{Do: a, Why: reason.Because(reason.NewVF, "x"), Class: disruption.Pods, Takes: []int{1, 2}, CutsLink: true, AfterNode: true}
 		text, err := json.Marshal(before)
 		if err != nil {
 			t.Fatal(err)

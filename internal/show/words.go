@@ -81,7 +81,8 @@ func change(on bool) string {
 
 // file names a file for people; a rule of ours by its name alone.
 func file(name string) string {
-	if dir, base := path.Split(name); path.Clean(dir) == hw.UdevRules && hw.OwnedRule(base) {
+	dir, base := path.Split(name)
+	if _, ours := hw.OwnedRule(base); ours && path.Clean(dir) == hw.UdevRules {
 		return "rule " + base
 	}
 	return "/" + name

@@ -67,7 +67,7 @@ func (h Hardware) args(d Drives, n Network) []string {
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-machine", "q35,kernel-irqchip=split",
 		"-smp", fmt.Sprint(h.CPUs), "-m", fmt.Sprint(h.MemoryMiB),
-		"-action", "reboot=reset,shutdown=poweroff,panic=pause",
+		"-action", "reboot=shutdown,shutdown=poweroff,panic=pause",
 	}
 	switch h.Accel {
 	case AccelTCG:

@@ -26,7 +26,6 @@ type Guest struct {
 
 // link is the host's end of the agent's port.
 type link struct {
-	conn     net.Conn
 	exchange string // path of the exchange disk
 	turn     chan struct{}
 	dead     <-chan struct{}
@@ -42,24 +41,39 @@ type link struct {
 	lastCall uint32
 	calls    map[uint32]*Process
 
-	outMu  sync.Mutex
-	out    [][]byte
-	outNew chan struct{}
+	outMu sync.Mutex
+	out   *outbox
 }
 
-func newLink(conn net.Conn, exchange string, dead <-chan struct{}, death func() error) *link {
-	l := &link{
-		conn: conn, exchange: exchange, dead: dead, death: death,
-		turn: make(chan struct{}, 1), changed: make(chan struct{}),
-		calls: map[uint32]*Process{}, outNew: make(chan struct{}, 1),
+// newLink returns a link that is not attached yet.
+func newLink(exchange string, dead <-chan struct{}, death func() error) *link {
+	return &link{
+		exchange: exchange, dead: dead, death: death,
+		turn: make(chan struct{}, 1), changed: make(chan struct{}), calls: map[uint32]*Process{},
 	}
-	go l.read()
-	go l.write()
-	return l
+}
+
+// attach makes the link use a connection to the port instead of the one before.
+func (l *link) attach(conn net.Conn) {
+	out := newOutbox(conn)
+	l.outMu.Lock()
+	before := l.out
+	l.out = out
+	l.outMu.Unlock()
+	if before != nil {
+		before.close()
+	}
+	go l.read(conn)
+}
+
+func (l *link) outbox() *outbox {
+	l.outMu.Lock()
+	defer l.outMu.Unlock()
+	return l.out
 }
 
 func (l *link) close() {
-	_ = l.conn.Close()
+	l.outbox().close()
 	l.failCalls(net.ErrClosed)
 }
 
@@ -124,12 +138,12 @@ func (l *link) await(ctx context.Context, after string) (Guest, error) {
 	}
 }
 
-func (l *link) read() {
-	frames := protocol.NewReader(l.conn)
+func (l *link) read(conn net.Conn) {
+	frames := protocol.NewReader(conn)
 	for {
 		f, err := frames.Next()
 		if err != nil {
-			return // QEMU has ended, which its process tells better
+			return // QEMU has ended, of which its process tells more
 		}
 		if f.Kind == protocol.KindWelcome {
 			l.welcome(f)
@@ -170,35 +184,8 @@ func (l *link) welcome(f protocol.Frame) {
 	l.changed = make(chan struct{})
 }
 
-// enqueue hands bytes to the writing goroutine; it never waits for the guest.
-func (l *link) enqueue(b []byte) {
-	l.outMu.Lock()
-	l.out = append(l.out, b)
-	l.outMu.Unlock()
-	select {
-	case l.outNew <- struct{}{}:
-	default:
-	}
-}
-
-func (l *link) write() {
-	for {
-		select {
-		case <-l.outNew:
-		case <-l.dead:
-			return
-		}
-		l.outMu.Lock()
-		out := l.out
-		l.out = nil
-		l.outMu.Unlock()
-		for _, b := range out {
-			if _, err := l.conn.Write(b); err != nil {
-				return // as in read
-			}
-		}
-	}
-}
+// enqueue hands bytes to the connection; it never waits for the guest.
+func (l *link) enqueue(b []byte) { l.outbox().put(b) }
 
 // call begins a call in the session there is, or the next one.
 func (l *link) call(ctx context.Context, c protocol.Call, stdout, stderr io.Writer) (*Process, error) {

@@ -25,7 +25,8 @@ type guestEnd struct {
 func newTestLink(t *testing.T) (*link, *guestEnd, chan struct{}) {
 	host, guest := net.Pipe()
 	dead := make(chan struct{})
-	l := newLink(host, "", dead, func() error { return &DeadError{Reason: "for a test"} })
+	l := newLink("", dead, func() error { return &DeadError{Reason: "for a test"} })
+	l.attach(host)
 	t.Cleanup(func() { _ = guest.Close(); l.close() })
 	return l, &guestEnd{t, guest, protocol.NewReader(guest)}, dead
 }

@@ -57,28 +57,57 @@ func (e *DeadError) Error() string {
 	return s
 }
 
-// Machine is a running machine.
+// Machine is a running machine. Each boot but the first has a QEMU of its own:
+// a reset ends QEMU and starts the next one from the disk. Under TCG a QEMU
+// that has been reset boots ever slower, and now and then a guest's second CPU
+// gets no timer interrupts any more.
 type Machine struct {
-	dir     string
-	process *process
-	qmp     *qmp
-	agent   *link
+	config   Config
+	exchange string // path of the exchange disk
+	agent    *link
 
 	mu        sync.Mutex
+	qemu      *emulator
+	closing   bool
 	reason    string // why the machine ended or will end; the first one counts
 	dead      chan struct{}
 	migration chan string // states of saving or restoring, in order
 	saving    bool        // the guest is stopped on purpose
 }
 
+// emulator is one QEMU.
+type emulator struct {
+	process *process
+	qmp     *qmp
+	over    chan struct{} // closed when it has ended and its successor, if any, has started
+
+	mu    sync.Mutex
+	reset bool // it ends because the guest is reset
+}
+
 // Start starts a machine. It returns when QEMU has accepted its configuration;
 // the guest then boots, or is restored and stands still until Resume.
 func Start(ctx context.Context, c Config) (*Machine, error) {
-	m := &Machine{dir: c.Dir, dead: make(chan struct{}), migration: make(chan string, 64)}
-	exchange := filepath.Join(c.Dir, "exchange.raw")
-	if err := makeExchange(exchange); err != nil {
+	m := &Machine{config: c, exchange: filepath.Join(c.Dir, "exchange.raw"), dead: make(chan struct{}), migration: make(chan string, 64)}
+	if err := makeExchange(m.exchange); err != nil {
 		return nil, err
 	}
+	m.agent = newLink(m.exchange, m.dead, m.Death)
+	q, err := m.launch(c)
+	if err != nil {
+		return nil, err
+	}
+	m.qemu = q
+	go m.watch(q)
+	if err := m.prepare(ctx, c); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// launch starts QEMU and connects the agent's link to it.
+func (m *Machine) launch(c Config) (*emulator, error) {
 	control, err := newChannel("QMP")
 	if err != nil {
 		return nil, err
@@ -89,19 +118,14 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 		return nil, errors.Join(err, control.ours.Close())
 	}
 	defer agent.theirs.Close()
-
-	m.process, err = startProcess(c.Dir, m.args(c, exchange), control.theirs, agent.theirs)
+	q := &emulator{over: make(chan struct{})}
+	q.process, err = startProcess(c.Dir, m.args(c), control.theirs, agent.theirs)
 	if err != nil {
 		return nil, errors.Join(err, control.ours.Close(), agent.ours.Close())
 	}
-	m.qmp = newQMP(control.ours, m.event)
-	m.agent = newLink(agent.ours, exchange, m.dead, m.Death)
-	go m.watch()
-	if err := m.prepare(ctx, c); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
+	q.qmp = newQMP(control.ours, func(e qmpEvent) { m.event(q, e) })
+	m.agent.attach(agent.ours)
+	return q, nil
 }
 
 func makeExchange(path string) error {
@@ -115,12 +139,12 @@ func makeExchange(path string) error {
 	return nil
 }
 
-func (m *Machine) args(c Config, exchange string) []string {
-	args := c.Hardware.args(Drives{Root: c.Root, Exchange: exchange}, c.Network)
+func (m *Machine) args(c Config) []string {
+	args := c.Hardware.args(Drives{Root: c.Root, Exchange: m.exchange}, c.Network)
 	args = append(args,
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
 		"-chardev", "socket,id=agent,fd=4",
-		"-chardev", "file,id=console,path="+escape(m.consolePath()), "-serial", "chardev:console",
+		"-chardev", "file,id=console,append=on,path="+escape(m.consolePath()), "-serial", "chardev:console",
 	)
 	if c.State != "" {
 		args = append(args, "-S", "-incoming", "defer")
@@ -135,18 +159,9 @@ func (m *Machine) prepare(ctx context.Context, c Config) error {
 	if err := m.run(ctx, "qmp_capabilities", nil); err != nil {
 		return err
 	}
-	capability := struct {
-		Capability string `json:"capability"`
-		State      bool   `json:"state"`
-	}{"events", true}
-	arguments := struct {
-		Capabilities []any `json:"capabilities"`
-	}{[]any{capability}}
-	if err := m.run(ctx, "migrate-set-capabilities", arguments); err != nil {
+	err := m.followMigration(ctx)
+	if err != nil || c.State == "" {
 		return err
-	}
-	if c.State == "" {
-		return nil
 	}
 	if err := m.run(ctx, "migrate-incoming", migrationTarget{"file:" + c.State}); err != nil {
 		return fmt.Errorf("restore %s: %w", c.State, err)
@@ -155,6 +170,18 @@ func (m *Machine) prepare(ctx context.Context, c Config) error {
 		return fmt.Errorf("restore %s: %w", c.State, err)
 	}
 	return nil
+}
+
+// followMigration makes QEMU tell the states of saving and restoring.
+func (m *Machine) followMigration(ctx context.Context) error {
+	capability := struct {
+		Capability string `json:"capability"`
+		State      bool   `json:"state"`
+	}{"events", true}
+	arguments := struct {
+		Capabilities []any `json:"capabilities"`
+	}{[]any{capability}}
+	return m.run(ctx, "migrate-set-capabilities", arguments)
 }
 
 type migrationTarget struct {
@@ -206,7 +233,7 @@ func (m *Machine) awaitMigration(ctx context.Context) error {
 			case "completed":
 				return nil
 			case "failed", "cancelled":
-				return fmt.Errorf("migration %s: %s", status, m.process.epitaph())
+				return fmt.Errorf("migration %s: %s", status, m.current().process.epitaph())
 			}
 		case <-m.dead:
 			return m.Death()
@@ -216,17 +243,29 @@ func (m *Machine) awaitMigration(ctx context.Context) error {
 	}
 }
 
+// run carries out a QMP command. It returns ErrReset when a reset of the guest
+// came in between.
 func (m *Machine) run(ctx context.Context, command string, arguments any) error {
-	err := m.qmp.run(ctx, command, arguments)
-	if errors.Is(err, errDisconnected) {
-		<-m.dead // the channel breaks a moment before QEMU's end is known
-		return fmt.Errorf("QMP %s: %w", command, m.Death())
+	q := m.current()
+	err := q.qmp.run(ctx, command, arguments)
+	if !errors.Is(err, errDisconnected) {
+		return err
 	}
-	return err
+	<-q.over // the channel breaks a moment before QEMU's end is known
+	if death := m.Death(); death != nil {
+		return fmt.Errorf("QMP %s: %w", command, death)
+	}
+	return fmt.Errorf("QMP %s: %w", command, ErrReset)
+}
+
+func (m *Machine) current() *emulator {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.qemu
 }
 
 // event takes in what QEMU tells.
-func (m *Machine) event(e qmpEvent) {
+func (m *Machine) event(q *emulator, e qmpEvent) {
 	var data struct {
 		Status string
 		Reason string
@@ -236,15 +275,25 @@ func (m *Machine) event(e qmpEvent) {
 	switch e.Name {
 	case "MIGRATION":
 		m.migration <- data.Status
-	case "RESET":
-		m.agent.reset(ErrReset)
 	case "GUEST_PANICKED":
 		m.fail("the guest's kernel panicked")
 	case "STOP":
 		m.stopped()
 	case "SHUTDOWN":
-		m.note("QEMU shut down: " + data.Reason)
+		m.shutDown(q, data.Reason)
 	}
+}
+
+// shutDown takes in why QEMU is about to end; the reasons are QAPI's ShutdownCause.
+func (m *Machine) shutDown(q *emulator, reason string) {
+	if reason != "guest-reset" && reason != "host-qmp-system-reset" {
+		m.note("QEMU shut down: " + reason)
+		return
+	}
+	q.mu.Lock()
+	q.reset = true
+	q.mu.Unlock()
+	m.agent.reset(ErrReset)
 }
 
 // stopped ends the machine when QEMU stops the guest by itself, as it does when
@@ -258,14 +307,48 @@ func (m *Machine) stopped() {
 	}
 }
 
-// watch ends the machine when QEMU ends.
-func (m *Machine) watch() {
-	<-m.process.exited
-	reason := "QEMU ended"
-	if m.process.err != nil {
-		reason = "QEMU ended: " + m.process.err.Error()
+// watch starts the next QEMU when one has ended for a reset, and ends the
+// machine when it has ended for anything else.
+func (m *Machine) watch(q *emulator) {
+	<-q.process.exited
+	defer close(q.over)
+	q.mu.Lock()
+	reset := q.reset
+	q.mu.Unlock()
+	switch {
+	case reset:
+		if err := m.bootNext(); err != nil {
+			m.fail("it was reset: " + err.Error())
+		}
+	case q.process.err != nil:
+		m.fail("QEMU ended: " + q.process.err.Error())
+	default:
+		m.fail("QEMU ended")
 	}
-	m.fail(reason)
+}
+
+// bootNext starts the QEMU of the next boot.
+func (m *Machine) bootNext() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return errors.New("it was closed")
+	}
+	c := m.config
+	c.State = ""
+	q, err := m.launch(c)
+	if err != nil {
+		return err
+	}
+	_ = m.qemu.qmp.conn.Close()
+	m.qemu = q
+	go m.watch(q)
+	go func() {
+		if err := m.prepare(context.Background(), c); err != nil {
+			m.fail("it was reset: " + err.Error())
+		}
+	}()
+	return nil
 }
 
 // note keeps why the machine is about to end.
@@ -301,13 +384,13 @@ func (m *Machine) Death() error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &DeadError{Reason: m.reason, Stderr: m.process.epitaph(), Console: m.Console(consoleTail)}
+	return &DeadError{Reason: m.reason, Stderr: m.qemu.process.epitaph(), Console: m.Console(consoleTail)}
 }
 
 // consoleTail is how many lines of the console an error shows.
 const consoleTail = 25
 
-func (m *Machine) consolePath() string { return filepath.Join(m.dir, "console.log") }
+func (m *Machine) consolePath() string { return filepath.Join(m.config.Dir, "console.log") }
 
 // Console returns the last lines of the guest's console.
 func (m *Machine) Console(lines int) string {
@@ -320,14 +403,18 @@ func (m *Machine) Console(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// PID returns QEMU's process id.
-func (m *Machine) PID() int { return m.process.cmd.Process.Pid }
+// PID returns the process id of the QEMU of this boot.
+func (m *Machine) PID() int { return m.current().process.cmd.Process.Pid }
 
 // Close ends the machine at once and waits until QEMU has gone.
 func (m *Machine) Close() {
 	m.note("it was closed")
-	m.process.kill()
+	m.mu.Lock()
+	m.closing = true
+	q := m.qemu
+	m.mu.Unlock()
+	q.process.kill()
 	<-m.dead
-	_ = m.qmp.conn.Close()
+	_ = q.qmp.conn.Close()
 	m.agent.close()
 }

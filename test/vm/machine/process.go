@@ -49,7 +49,7 @@ type process struct {
 // startProcess starts QEMU with files as its descriptors 3, 4, ... QEMU ends
 // with this process, however that ends.
 func startProcess(dir string, args []string, files ...*os.File) (*process, error) {
-	stderr, err := os.Create(filepath.Join(dir, "qemu.err"))
+	stderr, err := os.OpenFile(filepath.Join(dir, "qemu.err"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start QEMU: %w", err)
 	}

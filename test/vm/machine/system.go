@@ -52,7 +52,12 @@ func (m *Machine) Reboot(ctx context.Context) (Guest, error) {
 // HardReset resets the machine as its button does, and waits for the next boot
 // to finish. What the guest had not written to its disk is lost.
 func (m *Machine) HardReset(ctx context.Context) (Guest, error) {
-	return m.bootAgain(ctx, "hard reset", func() error { return m.run(ctx, "system_reset", nil) })
+	return m.bootAgain(ctx, "hard reset", func() error {
+		if err := m.run(ctx, "system_reset", nil); !errors.Is(err, ErrReset) {
+			return err
+		}
+		return nil // the reset was faster than the answer
+	})
 }
 
 func (m *Machine) bootAgain(ctx context.Context, name string, trigger func() error) (Guest, error) {

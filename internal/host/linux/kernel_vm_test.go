@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -250,6 +251,9 @@ func BenchmarkKernel(b *testing.B) {
 			b.Error(err)
 		}
 	}()
+	if err := exec.Command("udevadm", "settle").Run(); err != nil {
+		b.Fatal(err)
+	}
 	for what, work := range map[string]func() error{
 		"Links":         func() error { _, err := h.Links.Links(b.Context()); return err },
 		"VFs of 7":      func() error { _, err := h.Links.VFs(b.Context(), index); return err },

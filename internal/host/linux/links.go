@@ -32,8 +32,10 @@ const (
 	extVF        = 1 << 0 // RTEXT_FILTER_VF
 	extSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 
-	// vfSpace holds every answer whose list of VFs fits its attribute of 64 KiB.
-	vfSpace = 128 << 10
+	// fewVFsSpace holds an answer with some 100 VFs, manyVFsSpace every one whose
+	// list of VFs fits its attribute of 64 KiB.
+	fewVFsSpace  = 16 << 10
+	manyVFsSpace = 128 << 10
 )
 
 // links is host.LinkReader.
@@ -161,14 +163,19 @@ func altNames(list []byte) []string {
 
 // VFs implements host.LinkReader.
 func (links) VFs(ctx context.Context, pfIndex int) ([]host.VFLink, error) {
-	answer, err := ask(ctx, request{
+	question := request{
 		protocol: unix.NETLINK_ROUTE,
 		kind:     unix.RTM_GETLINK,
 		// Without the counters twice as many VFs fit, and the driver need not
 		// ask its firmware for them.
 		body:  linkHeader(pfIndex).addU32(unix.IFLA_EXT_MASK, extVF|extSkipStats),
-		space: vfSpace,
-	})
+		space: fewVFsSpace,
+	}
+	answer, err := ask(ctx, question)
+	if errors.Is(err, errTooLarge) {
+		question.space = manyVFsSpace
+		answer, err = ask(ctx, question)
+	}
 	attempt := fmt.Sprintf("read VFs of link %d", pfIndex)
 	if errors.Is(err, errTooLarge) || errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) {
 		return nil, fmt.Errorf("%s: %w: %w", attempt, host.ErrUnsupported, err)

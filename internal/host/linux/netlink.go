@@ -38,9 +38,11 @@ type message struct {
 
 const (
 	messageHeader = unix.SizeofNlMsghdr
-	// usualSpace is the most that the kernel puts into one part of a dump
+	// answerSpace holds a usual answer. Memory costs more than what is in it.
+	answerSpace = 8 << 10
+	// dumpSpace is the most that the kernel puts into one part of a dump
 	// (net/netlink/af_netlink.c, netlink_recvmsg).
-	usualSpace = 32 << 10
+	dumpSpace = 32 << 10
 	// dumpTries is how often a dump is begun anew when the list changed meanwhile.
 	dumpTries = 16
 )
@@ -87,11 +89,7 @@ func talk(fd int, r request) ([]message, error) {
 	if _, err := retried(func() (int, error) { return 0, unix.Sendto(fd, encode(r), 0, kernel) }); err != nil {
 		return nil, err
 	}
-	space := r.space
-	if space == 0 {
-		space = usualSpace
-	}
-	buffer := make([]byte, space)
+	buffer := make([]byte, spaceFor(r))
 	var c conversation
 	for !c.done {
 		n, err := receive(fd, buffer)
@@ -106,6 +104,16 @@ func talk(fd int, r request) ([]message, error) {
 		return nil, errInterrupted
 	}
 	return c.messages, nil
+}
+
+func spaceFor(r request) int {
+	switch {
+	case r.space != 0:
+		return r.space
+	case r.flags&unix.NLM_F_DUMP != 0:
+		return dumpSpace
+	}
+	return answerSpace
 }
 
 // receive reads one datagram of the kernel's.

@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/safchain/ethtool"
+	library "github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -260,16 +260,38 @@ func TestTCOffloadOfANetdevWithoutItIsAbsent(t *testing.T) {
 	if err := (linkControl{}).EnableTCOffload(t.Context(), "lo"); !errors.Is(err, host.ErrUnsupported) {
 		t.Errorf("switched on: %v, want ErrUnsupported", err)
 	}
-	if _, err := (links{}).TCOffload(t.Context(), "missing0"); !errors.Is(err, unix.ENODEV) {
-		t.Errorf("a netdev that is not there: %v, want ENODEV", err)
+	for _, name := range []string{"missing0", "", "e0-is-a-name-of-more-than-15"} {
+		if _, err := (links{}).TCOffload(t.Context(), name); !errors.Is(err, unix.ENODEV) {
+			t.Errorf("%q, which is not there: %v, want ENODEV", name, err)
+		}
 	}
-	// Another feature, to see that switching on does switch.
-	if err := enableFeature(t.Context(), "e0", "rx-gro-list"); err != nil {
+	client, err := library.NewEthtool()
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := withEthtool(t.Context(), func(e *ethtool.Ethtool) (hw.Feature, error) { return featureOf(e, "e0", "rx-gro-list") })
-	if err != nil || out != hw.FeatureOn {
-		t.Errorf("rx-gro-list is %q, %v", out, err)
+	defer client.Close()
+	// Other features, to see that switching on does switch: one of the first 32 and
+	// one of the others.
+	for _, feature := range []string{"tx-checksum-ip-generic", "rx-gro-list"} {
+		if err := client.Change("e0", map[string]bool{feature: false}); err != nil {
+			t.Fatal(err)
+		}
+		if err := enableFeature(t.Context(), "e0", feature); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states, err := client.FeaturesWithState("e0")
+	if err != nil || !states["rx-gro-list"].Active || !states["tx-checksum-ip-generic"].Active {
+		t.Errorf("another client reads %+v, %v", states, err)
+	}
+	for feature, want := range states {
+		got, err := withEthtool(t.Context(), "e0", func(e ethtool) (hw.Feature, error) {
+			f, err := e.feature(feature)
+			return f.state, err
+		})
+		if err != nil || (got == hw.FeatureOn) != want.Active || (got == hw.FeatureOff) != (want.Available && !want.Active) {
+			t.Errorf("%s is %q, %v; another client reads %+v", feature, got, err, want)
+		}
 	}
 }
 

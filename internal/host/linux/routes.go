@@ -8,7 +8,6 @@ package linux
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -25,27 +24,20 @@ const (
 func (links) DefaultRoutes(ctx context.Context) ([]int, error) {
 	found := map[int]bool{}
 	objects := map[uint32]bool{}
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		header := make(payload, unix.SizeofRtMsg)
-		header[0] = family
-		answer, err := ask(ctx, request{
-			protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, flags: unix.NLM_F_DUMP, body: header,
-		})
-		// A kernel can be without IPv6.
-		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT) {
-			continue
+	// One dump tells the routes of all families.
+	answer, err := ask(ctx, request{
+		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, flags: unix.NLM_F_DUMP, body: make(payload, unix.SizeofRtMsg),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	for _, m := range answer {
+		r := parseDefault(m)
+		for _, index := range r.links {
+			found[index] = true
 		}
-		if err != nil {
-			return nil, fmt.Errorf("list routes: %w", err)
-		}
-		for _, m := range answer {
-			r := parseDefault(m)
-			for _, index := range r.links {
-				found[index] = true
-			}
-			if len(r.links) == 0 && r.nexthop != 0 {
-				objects[r.nexthop] = true
-			}
+		if len(r.links) == 0 && r.nexthop != 0 {
+			objects[r.nexthop] = true
 		}
 	}
 	if len(objects) > 0 {
@@ -63,16 +55,19 @@ type defaultRoute struct {
 	nexthop uint32
 }
 
-// parseDefault reads a route; one that is no default route of the main table to
-// other machines leads nowhere.
+// parseDefault reads a route; one that is no IP default route of the main table
+// to other machines leads nowhere.
 func parseDefault(m message) defaultRoute {
 	b := m.body
 	if m.kind != unix.RTM_NEWROUTE || len(b) < unix.SizeofRtMsg {
 		return defaultRoute{}
 	}
-	bits, table, kind := b[1], uint32(b[4]), b[7]
+	family, bits, table, kind := b[0], b[1], uint32(b[4]), b[7]
 	flags := binary.NativeEndian.Uint32(b[8:])
 	attrs, err := splitAttrs(b[unix.SizeofRtMsg:])
+	if family != unix.AF_INET && family != unix.AF_INET6 {
+		return defaultRoute{}
+	}
 	if err != nil || bits != 0 || kind != unix.RTN_UNICAST || flags&unix.RTM_F_CLONED != 0 {
 		return defaultRoute{}
 	}

@@ -58,6 +58,9 @@ func (b Builder) Disk(ctx context.Context) (Disk, error) {
 	if err != nil {
 		return Disk{}, err
 	}
+	if err := b.preflight(layers.disk); err != nil {
+		return Disk{}, err
+	}
 	agentDir, err := b.layer(ctx, layers.agent)
 	if err != nil {
 		return Disk{}, err
@@ -74,6 +77,18 @@ func (b Builder) Disk(ctx context.Context) (Disk, error) {
 		Agent:  filepath.Join(agentDir, "vm-agent"),
 		key:    layers.disk.Key,
 	}, nil
+}
+
+// preflight returns why the disk cannot be built here, if it has to be, before
+// minutes are spent on the layers below it.
+func (b Builder) preflight(disk layer) error {
+	if b.has(disk) {
+		return nil
+	}
+	if err := checkSystem(); err != nil {
+		return err
+	}
+	return needRoot("make the VM rig's disk")
 }
 
 // layers are those of a disk; the disk's own builds the others.
@@ -179,9 +194,6 @@ func (b Builder) buildRootfs(ctx context.Context, dir, _ string) error {
 	if err := b.require(ctx, plainPackages("mmdebstrap", "debian-archive-keyring")); err != nil {
 		return err
 	}
-	if err := needRoot("make a root file system"); err != nil {
-		return err
-	}
 	sources, err := aptSources()
 	if err != nil {
 		return err
@@ -195,9 +207,6 @@ func (b Builder) buildRootfs(ctx context.Context, dir, _ string) error {
 
 func (b Builder) buildDisk(kernel kernelVersion, l layers) func(context.Context, string, string) error {
 	return func(ctx context.Context, dir, _ string) error {
-		if err := needRoot("make the guest's disk"); err != nil {
-			return err
-		}
 		var dirs []string
 		for _, below := range []layer{l.kernel, l.modules, l.rootfs, l.agent} {
 			d, err := b.layer(ctx, below)
@@ -225,7 +234,7 @@ func needRoot(what string) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	return fmt.Errorf("only root can %s: run `go run ./test/vm/cmd/vmrig build` once as root, with SRIOV_CACHE set to a folder that you can read", what)
+	return fmt.Errorf("only root can %s, which chroots into it: run `go run ./test/vm/cmd/vmrig build` once as root, with SRIOV_CACHE set to a folder that this user can read", what)
 }
 
 func buildAgent(ctx context.Context, dir, _ string) error {

@@ -68,7 +68,7 @@ const keepUnused = 14 * 24 * time.Hour
 // layer returns the folder of a layer. It builds the layer if the cache lacks
 // it, and waits while another process does. An interrupted build leaves no layer.
 func (b Builder) layer(ctx context.Context, l layer) (string, error) {
-	final := filepath.Join(b.Cache, l.Name+"-"+string(l.Key))
+	final := b.folder(l)
 	if err := touch(final); err == nil {
 		return final, nil
 	}
@@ -90,6 +90,16 @@ func (b Builder) layer(ctx context.Context, l layer) (string, error) {
 	}
 	b.say("built layer %s in %.1f s", filepath.Base(final), time.Since(started).Seconds())
 	return final, b.prune(l.Name, started.Add(-keepUnused))
+}
+
+func (b Builder) folder(l layer) string {
+	return filepath.Join(b.Cache, l.Name+"-"+string(l.Key))
+}
+
+// has reports whether the cache holds a layer.
+func (b Builder) has(l layer) bool {
+	_, err := os.Stat(b.folder(l))
+	return err == nil
 }
 
 func buildInto(ctx context.Context, l layer, final string) error {

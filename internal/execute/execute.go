@@ -82,13 +82,15 @@ func (e *StepError) Unwrap() error { return e.Err }
 var ErrStale = errors.New("the machine changed since it was looked at")
 
 // Run carries the plan out: the node's first steps and beside them all lanes, then
-// the node's last steps. A failing step stops its lane and no other. Run returns
-// all failures joined, each a *StepError.
+// the node's last steps. A failing step stops its lane and no other. When ctx ends,
+// the steps under way are finished and no other is begun. Run returns all failures
+// joined, each a *StepError.
 func Run(ctx context.Context, h host.Host, l Ledger, p plan.Plan, o Options) error {
 	if p.Empty() {
 		return nil
 	}
-	watching, stop := context.WithCancel(ctx)
+	// A step that has begun is finished, so the watch outlives ctx.
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	bell, err := listen(watching, h.Events)
 	if err != nil {
@@ -156,7 +158,9 @@ func (r *runner) attempt(ctx context.Context, s plan.Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.options.StepTimeout)
+	// The kernel finishes what it was asked for; leaving it halfway would only
+	// mean not to know how it ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.StepTimeout)
 	defer cancel()
 	return r.hands.perform(ctx, s.Do)
 }

@@ -8,7 +8,8 @@ package linux
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,10 @@ func (t tree) path(op, name string) (string, error) {
 	if !fs.ValidPath(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	return filepath.Join(t.root, name), nil
+	if t.root == "/" {
+		return "/" + name, nil
+	}
+	return t.root + "/" + name, nil
 }
 
 // Open implements fs.FS.
@@ -51,8 +55,11 @@ func (t tree) ReadFile(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
-	// Sysfs gives at most a page.
-	data := make([]byte, 0, 4096)
+	// Sysfs makes an attribute's text when it is first read, and one read that has
+	// space left has all of it (fs/kernfs/file.c, kernfs_fop_read_iter). Another,
+	// to see the end, is a third of the time.
+	inOne := strings.HasPrefix(name, "sys/")
+	data := make([]byte, 0, 512)
 	for {
 		n, err := retried(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
 		if err != nil {
@@ -62,8 +69,11 @@ func (t tree) ReadFile(name string) ([]byte, error) {
 			return data, nil
 		}
 		data = data[:len(data)+n]
-		if len(data) == cap(data) {
-			data = append(data, make([]byte, len(data))...)[:len(data)]
+		switch {
+		case len(data) == cap(data):
+			data = slices.Grow(data, cap(data))
+		case inOne:
+			return data, nil
 		}
 	}
 }

@@ -33,8 +33,10 @@ func TestTheTreeIsAFileSystem(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, "sys/devices/a/vendor", "0x8086\n")
 	write(t, root, "sys/devices/a/empty", "")
-	// One octet more and less than the first buffer.
-	write(t, root, "etc/page", strings.Repeat("x", 4096))
+	// As long as the first buffer, and longer than several.
+	write(t, root, "sys/devices/a/full", strings.Repeat("x", 512))
+	write(t, root, "sys/devices/a/long", strings.Repeat("x", 3000))
+	write(t, root, "etc/page", strings.Repeat("x", 512))
 	write(t, root, "etc/pages", strings.Repeat("x", 9000))
 	if err := os.MkdirAll(filepath.Join(root, "sys/bus"), 0o755); err != nil {
 		t.Fatal(err)
@@ -43,7 +45,7 @@ func TestTheTreeIsAFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := tree{root: root}
-	if err := fstest.TestFS(files, "sys/devices/a/vendor", "sys/devices/a/empty", "etc/page", "etc/pages", "sys/bus/a"); err != nil {
+	if err := fstest.TestFS(files, "sys/devices/a/vendor", "sys/devices/a/empty", "sys/devices/a/full", "sys/devices/a/long", "etc/page", "etc/pages", "sys/bus/a"); err != nil {
 		t.Error(err)
 	}
 	through, err := files.ReadFile("sys/bus/a/vendor")

@@ -23,7 +23,7 @@ import (
 	"github.com/kubeovn/sriov-network-operator/test/vm/protocol"
 )
 
-//go:embed scripts guest
+//go:embed scripts guest snapshot.go
 var recipe embed.FS
 
 // Builder builds images into a cache.

@@ -40,7 +40,12 @@ func (b Builder) snapshot(ctx context.Context, disk Disk, h machine.Hardware, cm
 	if err != nil {
 		return Snapshot{}, err
 	}
-	k := keyOf(input{"disk", string(disk.key)}, input{"qemu", version}, input{"hardware", h.Fingerprint()}, input{"cmdline", cmdline})
+	how, err := recipe.ReadFile("snapshot.go")
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read recipe: %w", err)
+	}
+	k := keyOf(input{"how", string(how)}, input{"disk", string(disk.key)}, input{"qemu", version},
+		input{"hardware", h.Fingerprint()}, input{"cmdline", cmdline})
 	build := func(ctx context.Context, dir, _ string) error { return bootAndSave(ctx, disk, h, dir) }
 	name := "snapshot"
 	if cmdline != "" {
@@ -130,7 +135,8 @@ func settleAndSave(ctx context.Context, m *machine.Machine, state string) error 
 	return os.Chmod(state, 0o644)
 }
 
-// withMachine runs a machine, whose root disk it makes on top of backing.
+// withMachine runs a machine, whose root disk it makes on top of backing. Both
+// are in the cache, which can be moved as a whole.
 func withMachine(ctx context.Context, c machine.Config, backing string, use func(*machine.Machine) error) error {
 	run, err := os.MkdirTemp("", "vmrig-")
 	if err != nil {
@@ -138,7 +144,11 @@ func withMachine(ctx context.Context, c machine.Config, backing string, use func
 	}
 	defer os.RemoveAll(run)
 	c.Dir = run
-	if err := Overlay(ctx, c.Root, backing); err != nil {
+	relative, err := filepath.Rel(filepath.Dir(c.Root), backing)
+	if err != nil {
+		return fmt.Errorf("make overlay of %s: %w", backing, err)
+	}
+	if err := Overlay(ctx, c.Root, relative); err != nil {
 		return err
 	}
 	m, err := machine.Start(ctx, c)
@@ -149,7 +159,8 @@ func withMachine(ctx context.Context, c machine.Config, backing string, use func
 	return use(m)
 }
 
-// Overlay makes a qcow2 file that holds what differs from the backing one.
+// Overlay makes a qcow2 file that holds what differs from the backing one, whose
+// path is absolute or relative to the overlay's folder.
 func Overlay(ctx context.Context, path, backing string) error {
 	out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, path).CombinedOutput()
 	if err != nil {

@@ -40,7 +40,7 @@ type Spec struct {
 }
 
 // startTime is how long a machine may take from its start until its agent answers.
-const startTime = 3 * time.Minute
+const startTime = 5 * time.Minute
 
 // Clone is a running machine.
 type Clone struct {

@@ -57,10 +57,10 @@ func (e *DeadError) Error() string {
 	return s
 }
 
-// Machine is a running machine. Each boot but the first has a QEMU of its own:
-// a reset ends QEMU and starts the next one from the disk. Under TCG a QEMU
-// that has been reset boots ever slower, and now and then a guest's second CPU
-// gets no timer interrupts any more.
+// Machine is a running machine. Each boot has a QEMU of its own: a reset ends
+// QEMU, and the next one starts from the disk. In a QEMU under TCG that had been
+// restored and then reset, a guest's second CPU was seen to get no timer
+// interrupts any more, for good; in a new one it has not been.
 type Machine struct {
 	config   Config
 	exchange string // path of the exchange disk

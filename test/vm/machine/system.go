@@ -71,9 +71,9 @@ func (m *Machine) bootAgain(ctx context.Context, name string, trigger func() err
 	return m.AwaitBoot(ctx, before)
 }
 
-// bootTime is how long a guest may take to boot again. Under emulation, on a
-// busy machine, it takes up to a minute.
-const bootTime = 3 * time.Minute
+// bootTime is how long a guest may take to boot again. Under emulation it takes
+// half a minute, and several times that where other machines want the CPUs.
+const bootTime = 5 * time.Minute
 
 // AwaitBoot waits until a boot after that of before has finished. Its error
 // shows what the console said last.

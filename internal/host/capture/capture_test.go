@@ -95,10 +95,10 @@ func surveyFunction(ctx context.Context, r host.Reader, name string, say func(st
 }
 
 // recorded surveys a machine and gives what it said and the capture.
-func recorded(t testing.TB, ctx context.Context, r host.Reader) (said string, tarball []byte) {
+func recorded(t testing.TB, r host.Reader) (said string, tarball []byte) {
 	t.Helper()
 	rec := capture.Record(r)
-	said = survey(ctx, rec.Reader())
+	said = survey(t.Context(), rec.Reader())
 	var b bytes.Buffer
 	if err := rec.WriteTar(&b); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestARecordedMachineSaysWhatTheMachineSaid(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			m := machine(t, filepath.Base(file))
 			direct := survey(t.Context(), m.Reader())
-			said, tarball := recorded(t, t.Context(), m.Reader())
+			said, tarball := recorded(t, m.Reader())
 			if diff := cmp.Diff(direct, said); diff != "" {
 				t.Fatalf("recording changed an answer (-direct +recorded)\n%s", diff)
 			}
@@ -123,7 +123,7 @@ func TestARecordedMachineSaysWhatTheMachineSaid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			replayed, second := recorded(t, t.Context(), again)
+			replayed, second := recorded(t, again)
 			if diff := cmp.Diff(direct, replayed); diff != "" {
 				t.Errorf("(-machine +capture)\n%s", diff)
 			}
@@ -136,7 +136,7 @@ func TestARecordedMachineSaysWhatTheMachineSaid(t *testing.T) {
 
 func TestACaptureLoadsFromATarFromGzipAndFromAFolder(t *testing.T) {
 	m := machine(t, "e810.yaml")
-	want, tarball := recorded(t, t.Context(), m.Reader())
+	want, tarball := recorded(t, m.Reader())
 	dir := t.TempDir()
 	plain, zipped, folder := filepath.Join(dir, "a.tar"), filepath.Join(dir, "a.tar.gz"), filepath.Join(dir, "a")
 	if err := os.WriteFile(plain, tarball, 0o600); err != nil {
@@ -245,7 +245,7 @@ func TestAnErrorKeepsItsKind(t *testing.T) {
 	m := machine(t, "two-port-connectx5.yaml")
 	m.Fail("read:links", syscall.ENOMEM)
 	m.Fail("read:rdma", errors.New("something else"))
-	_, tarball := recorded(t, t.Context(), m.Reader())
+	_, tarball := recorded(t, m.Reader())
 	r, err := capture.Read(bytes.NewReader(tarball))
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ func TestAnErrorKeepsItsKind(t *testing.T) {
 	if err := second(r.RDMA.NetnsMode(t.Context())); err == nil || !strings.Contains(err.Error(), "something else") {
 		t.Errorf("any error: %v", err)
 	}
-	igb, tarball := recorded(t, t.Context(), machine(t, "igb-4ports.yaml").Reader())
+	igb, tarball := recorded(t, machine(t, "igb-4ports.yaml").Reader())
 	if !strings.Contains(igb, host.ErrUnsupported.Error()) {
 		t.Fatal("igb has an eSwitch")
 	}
@@ -391,7 +391,7 @@ func FuzzRead(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	_, tarball := recorded(f, f.Context(), small.Reader())
+	_, tarball := recorded(f, small.Reader())
 	f.Add(tarball)
 	f.Add(tarOf(f, entry{name: "capture.json", content: `{"format":1,"partial":["a","."],"failing":{"b":{"kind":"EIO","text":"x"}}}`},
 		entry{name: "root/a/", kind: tar.TypeDir}, entry{name: "root/b"}, entry{name: "root/c", kind: tar.TypeSymlink, link: "../c/./a"}))
@@ -403,7 +403,7 @@ func FuzzRead(f *testing.F) {
 		}
 		said := survey(t.Context(), r)
 		// What was loaded can be recorded, and that capture says the same.
-		recorded, again := recorded(t, t.Context(), r)
+		recorded, again := recorded(t, r)
 		if said != recorded {
 			t.Errorf("recording changed an answer:\n%s", cmp.Diff(said, recorded))
 		}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -39,229 +38,229 @@ func binding() []test {
 	}
 }
 
-func comesUnbound(t *testing.T, c check) {
-	c.write(t, c.attr("sriov_drivers_autoprobe"), "0")
+func comesUnbound(c check) {
+	c.write(c.attr("sriov_drivers_autoprobe"), "0")
 	if v, err := host.ReadInt(c.Files, c.attr("sriov_drivers_autoprobe")); err != nil || v != 0 {
-		t.Errorf("sriov_drivers_autoprobe is %d, %v", v, err)
+		c.Errorf("sriov_drivers_autoprobe is %d, %v", v, err)
 	}
-	c.setNumVFs(t, 2)
-	for _, vf := range c.vfs(t, 2) {
-		if got := c.driver(t, vf); got != "" {
-			t.Errorf("VF %s has driver %q", vf, got)
+	c.setNumVFs(2)
+	for _, vf := range c.vfs(2) {
+		if got := c.driver(vf); got != "" {
+			c.Errorf("VF %s has driver %q", vf, got)
 		}
 	}
 }
 
-func bindsByOverrideOnly(t *testing.T, c check) {
-	c.load(t, c.pf.VFModule)
-	c.write(t, c.attr("sriov_drivers_autoprobe"), "0")
-	c.setNumVFs(t, 1)
-	vf := c.vfs(t, 1)[0]
-	c.probe(t, vf)
-	if got := c.driver(t, vf); got != "" {
-		t.Errorf("drivers_probe bound it to %q", got)
+func bindsByOverrideOnly(c check) {
+	c.load(c.pf.VFModule)
+	c.write(c.attr("sriov_drivers_autoprobe"), "0")
+	c.setNumVFs(1)
+	vf := c.vfs(1)[0]
+	c.probe(vf)
+	if got := c.driver(vf); got != "" {
+		c.Errorf("drivers_probe bound it to %q", got)
 	}
-	c.refused(t, path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.ENODEV)
-	c.write(t, host.Attr(vf, "driver_override"), c.pf.VFDriver)
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, c.pf.VFDriver)
+	c.refused(path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.ENODEV)
+	c.write(host.Attr(vf, "driver_override"), c.pf.VFDriver)
+	c.probe(vf)
+	c.awaitDriver(vf, c.pf.VFDriver)
 }
 
-func rebinds(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	first := c.awaitNetdev(t, vf)
-	c.unbind(t, vf)
-	if got := c.driver(t, vf); got != "" {
-		t.Fatalf("unbind returned and it has driver %q", got)
+func rebinds(c check) {
+	vf := c.makeVFs(1)[0]
+	first := c.awaitNetdev(vf)
+	c.unbind(vf)
+	if got := c.driver(vf); got != "" {
+		c.Fatalf("unbind returned and it has driver %q", got)
 	}
 	if names, err := host.Netdevs(c.Files, vf); err != nil || len(names) != 0 {
-		t.Errorf("unbind returned and it has netdevs %v, %v", names, err)
+		c.Errorf("unbind returned and it has netdevs %v, %v", names, err)
 	}
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, c.pf.VFDriver)
-	if second := c.awaitNetdev(t, vf); second.Index == first.Index {
-		t.Errorf("the new netdev has the old index %d", first.Index)
-	}
-}
-
-func bindsOnce(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	before := c.awaitNetdev(t, vf)
-	c.probe(t, vf)
-	c.refused(t, path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.EBUSY)
-	if after := c.awaitNetdev(t, vf); after.Index != before.Index {
-		t.Errorf("the netdev was made anew: index %d, then %d", before.Index, after.Index)
+	c.probe(vf)
+	c.awaitDriver(vf, c.pf.VFDriver)
+	if second := c.awaitNetdev(vf); second.Index == first.Index {
+		c.Errorf("the new netdev has the old index %d", first.Index)
 	}
 }
 
-func overrides(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
+func bindsOnce(c check) {
+	vf := c.makeVFs(1)[0]
+	before := c.awaitNetdev(vf)
+	c.probe(vf)
+	c.refused(path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.EBUSY)
+	if after := c.awaitNetdev(vf); after.Index != before.Index {
+		c.Errorf("the netdev was made anew: index %d, then %d", before.Index, after.Index)
+	}
+}
+
+func overrides(c check) {
+	vf := c.makeVFs(1)[0]
 	attr := host.Attr(vf, "driver_override")
-	c.write(t, attr, "no-such-driver")
+	c.write(attr, "no-such-driver")
 	if got, err := host.ReadAttr(c.Files, attr); err != nil || got != "no-such-driver" {
-		t.Errorf("driver_override is %q, %v", got, err)
+		c.Errorf("driver_override is %q, %v", got, err)
 	}
-	if got := c.driver(t, vf); got != c.pf.VFDriver {
-		t.Errorf("the override alone changed the driver to %q", got)
+	if got := c.driver(vf); got != c.pf.VFDriver {
+		c.Errorf("the override alone changed the driver to %q", got)
 	}
-	c.unbind(t, vf)
-	c.probe(t, vf)
-	if got := c.driver(t, vf); got != "" {
-		t.Errorf("it has driver %q in spite of the override", got)
+	c.unbind(vf)
+	c.probe(vf)
+	if got := c.driver(vf); got != "" {
+		c.Errorf("it has driver %q in spite of the override", got)
 	}
-	c.refused(t, path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.ENODEV)
-	c.write(t, attr, "\n")
+	c.refused(path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), vf.String(), syscall.ENODEV)
+	c.write(attr, "\n")
 	if got, err := host.ReadAttr(c.Files, attr); err != nil || got != "(null)" {
-		t.Errorf("the cleared driver_override is %q, %v", got, err)
+		c.Errorf("the cleared driver_override is %q, %v", got, err)
 	}
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, c.pf.VFDriver)
+	c.probe(vf)
+	c.awaitDriver(vf, c.pf.VFDriver)
 }
 
-func bindsNothingUnknown(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	c.setNumVFs(t, 0)
+func bindsNothingUnknown(c check) {
+	vf := c.makeVFs(1)[0]
+	c.setNumVFs(0)
 	for _, name := range []string{"sys/bus/pci/drivers_probe", path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "bind"), path.Join("sys/bus/pci/drivers", c.pf.VFDriver, "unbind")} {
-		c.refused(t, name, vf.String(), syscall.ENODEV)
+		c.refused(name, vf.String(), syscall.ENODEV)
 	}
 }
 
-func vfioAndBack(t *testing.T, c check) {
-	c.load(t, vfio)
-	vfs := c.makeVFs(t, 2)
-	vf, other := vfs[0], c.awaitNetdev(t, vfs[1])
-	c.refused(t, path.Join("sys/bus/pci/drivers", vfio, "unbind"), vf.String(), syscall.ENODEV)
-	c.refused(t, path.Join("sys/bus/pci/drivers", vfio, "bind"), vf.String(), syscall.ENODEV)
-	c.write(t, host.Attr(vf, "driver_override"), vfio)
-	c.unbind(t, vf)
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, vfio)
-	c.write(t, host.Attr(vf, "driver_override"), "\n")
-	if got := c.driver(t, vf); got != vfio {
-		t.Errorf("clearing the override changed the driver to %q", got)
+func vfioAndBack(c check) {
+	c.load(vfio)
+	vfs := c.makeVFs(2)
+	vf, other := vfs[0], c.awaitNetdev(vfs[1])
+	c.refused(path.Join("sys/bus/pci/drivers", vfio, "unbind"), vf.String(), syscall.ENODEV)
+	c.refused(path.Join("sys/bus/pci/drivers", vfio, "bind"), vf.String(), syscall.ENODEV)
+	c.write(host.Attr(vf, "driver_override"), vfio)
+	c.unbind(vf)
+	c.probe(vf)
+	c.awaitDriver(vf, vfio)
+	c.write(host.Attr(vf, "driver_override"), "\n")
+	if got := c.driver(vf); got != vfio {
+		c.Errorf("clearing the override changed the driver to %q", got)
 	}
 	group, err := host.LinkBase(c.Files, host.Attr(vf, "iommu_group"))
 	if err != nil || group == "" {
-		t.Errorf("its IOMMU group is %q, %v", group, err)
+		c.Errorf("its IOMMU group is %q, %v", group, err)
 	}
 	if names, err := host.Netdevs(c.Files, vf); err != nil || len(names) != 0 {
-		t.Errorf("on vfio-pci it has netdevs %v, %v", names, err)
+		c.Errorf("on vfio-pci it has netdevs %v, %v", names, err)
 	}
-	c.unbind(t, vf)
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, c.pf.VFDriver)
-	c.awaitNetdev(t, vf)
-	if after := c.awaitNetdev(t, vfs[1]); after.Index != other.Index {
-		t.Errorf("the other VF's netdev was made anew")
+	c.unbind(vf)
+	c.probe(vf)
+	c.awaitDriver(vf, c.pf.VFDriver)
+	c.awaitNetdev(vf)
+	if after := c.awaitNetdev(vfs[1]); after.Index != other.Index {
+		c.Errorf("the other VF's netdev was made anew")
 	}
 }
 
-func vfioFirst(t *testing.T, c check) {
-	c.load(t, vfio)
-	vf := c.makeUnboundVFs(t, 1)[0]
-	c.write(t, host.Attr(vf, "driver_override"), vfio)
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, vfio)
-	c.write(t, host.Attr(vf, "driver_override"), "\n")
-	c.setNumVFs(t, 0)
-	c.makeVFs(t, 1) // the next VF remembers nothing
+func vfioFirst(c check) {
+	c.load(vfio)
+	vf := c.makeUnboundVFs(1)[0]
+	c.write(host.Attr(vf, "driver_override"), vfio)
+	c.probe(vf)
+	c.awaitDriver(vf, vfio)
+	c.write(host.Attr(vf, "driver_override"), "\n")
+	c.setNumVFs(0)
+	c.makeVFs(1) // the next VF remembers nothing
 }
 
-func vfioNeedsIOMMU(t *testing.T, c check) {
-	c.load(t, vfio)
-	vf := c.makeUnboundVFs(t, 1)[0]
+func vfioNeedsIOMMU(c check) {
+	c.load(vfio)
+	vf := c.makeUnboundVFs(1)[0]
 	if group, err := host.LinkBase(c.Files, host.Attr(vf, "iommu_group")); err != nil || group != "" {
-		t.Errorf("its IOMMU group is %q, %v", group, err)
+		c.Errorf("its IOMMU group is %q, %v", group, err)
 	}
-	c.write(t, host.Attr(vf, "driver_override"), vfio)
-	c.probe(t, vf)
-	if got := c.driver(t, vf); got != "" {
-		t.Errorf("it has driver %q", got)
+	c.write(host.Attr(vf, "driver_override"), vfio)
+	c.probe(vf)
+	if got := c.driver(vf); got != "" {
+		c.Errorf("it has driver %q", got)
 	}
-	c.refused(t, path.Join("sys/bus/pci/drivers", vfio, "bind"), vf.String(), syscall.EINVAL)
+	c.refused(path.Join("sys/bus/pci/drivers", vfio, "bind"), vf.String(), syscall.EINVAL)
 }
 
-func removesHeld(t *testing.T, c check) {
-	c.load(t, vfio)
-	vf := c.makeUnboundVFs(t, 1)[0]
-	c.write(t, host.Attr(vf, "driver_override"), vfio)
-	c.probe(t, vf)
-	c.awaitDriver(t, vf, vfio)
-	undo := c.pf.Hold(t, hw.VFRef{PF: c.pf.Addr, Index: 0})
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+func removesHeld(c check) {
+	c.load(vfio)
+	vf := c.makeUnboundVFs(1)[0]
+	c.write(host.Attr(vf, "driver_override"), vfio)
+	c.probe(vf)
+	c.awaitDriver(vf, vfio)
+	undo := c.pf.Hold(c.T, hw.VFRef{PF: c.pf.Addr, Index: 0})
+	ctx, cancel := context.WithTimeout(c.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.Attrs.WriteAttr(ctx, c.attr("sriov_numvfs"), "0"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the write answered %v while a program held the VF", err)
+		c.Errorf("the write answered %v while a program held the VF", err)
 	}
 	if _, err := c.Files.Lstat(host.Attr(vf, "vendor")); err != nil {
-		t.Errorf("the VF is gone while a program held it: %v", err)
+		c.Errorf("the VF is gone while a program held it: %v", err)
 	}
 	undo()
-	c.await(t, "the VF is gone", func() bool {
+	c.await("the VF is gone", func() bool {
 		_, err := c.Files.Lstat(c.attr("virtfn0"))
 		return errors.Is(err, fs.ErrNotExist)
 	})
-	if n := c.numVFs(t); n != 0 {
-		t.Errorf("sriov_numvfs is %d", n)
+	if n := c.numVFs(); n != 0 {
+		c.Errorf("sriov_numvfs is %d", n)
 	}
 }
 
-func hidesTaken(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	link := c.awaitNetdev(t, vf)
-	undo := c.pf.Take(t, hw.VFRef{PF: c.pf.Addr, Index: 0})
-	c.await(t, "the netdev is away", func() bool {
+func hidesTaken(c check) {
+	vf := c.makeVFs(1)[0]
+	link := c.awaitNetdev(vf)
+	undo := c.pf.Take(c.T, hw.VFRef{PF: c.pf.Addr, Index: 0})
+	c.await("the netdev is away", func() bool {
 		names, err := host.Netdevs(c.Files, vf)
-		_, listed := c.findLink(t, link.Name)
+		_, listed := c.findLink(link.Name)
 		return err == nil && len(names) == 0 && !listed
 	})
-	if got := c.driver(t, vf); got != c.pf.VFDriver {
-		t.Errorf("its driver is %q", got)
+	if got := c.driver(vf); got != c.pf.VFDriver {
+		c.Errorf("its driver is %q", got)
 	}
 	undo()
-	c.awaitNetdev(t, vf)
+	c.awaitNetdev(vf)
 }
 
-func loadsLater(t *testing.T, c check) {
-	c.pf.UnloadVFDriver(t)
+func loadsLater(c check) {
+	c.pf.UnloadVFDriver(c.T)
 	if _, err := c.Files.Lstat(path.Join("sys/bus/pci/drivers", c.pf.VFDriver)); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("the driver is still registered: %v", err)
+		c.Fatalf("the driver is still registered: %v", err)
 	}
-	c.setNumVFs(t, 2)
-	c.load(t, c.pf.VFModule)
-	for _, vf := range c.vfs(t, 2) {
-		c.probe(t, vf)
-		c.awaitDriver(t, vf, c.pf.VFDriver)
-		c.awaitNetdev(t, vf)
+	c.setNumVFs(2)
+	c.load(c.pf.VFModule)
+	for _, vf := range c.vfs(2) {
+		c.probe(vf)
+		c.awaitDriver(vf, c.pf.VFDriver)
+		c.awaitNetdev(vf)
 	}
 }
 
-func loadsModules(t *testing.T, c check) {
+func loadsModules(c check) {
 	for range 2 {
-		if err := c.Modules.Load(t.Context(), c.pf.VFModule); err != nil {
-			t.Error(err)
+		if err := c.Modules.Load(c.Context(), c.pf.VFModule); err != nil {
+			c.Error(err)
 		}
 	}
 	if _, err := c.Files.Lstat(path.Join("sys/bus/pci/drivers", c.pf.VFDriver)); err != nil {
-		t.Error(err)
+		c.Error(err)
 	}
-	if err := c.Modules.Load(t.Context(), "no_such_module_for_sure"); err == nil {
-		t.Error("an unknown module was loaded")
+	if err := c.Modules.Load(c.Context(), "no_such_module_for_sure"); err == nil {
+		c.Error("an unknown module was loaded")
 	}
 }
 
-func writesOnlyWhatIs(t *testing.T, c check) {
-	c.refused(t, c.attr("no_such_attribute"), "1", fs.ErrNotExist)
+func writesOnlyWhatIs(c check) {
+	c.refused(c.attr("no_such_attribute"), "1", fs.ErrNotExist)
 	// An implementation may take names below sys/ only.
-	if err := c.Attrs.WriteAttr(t.Context(), "etc/sriov-contract-none", "1"); err == nil {
-		t.Error("a missing file of etc was written")
+	if err := c.Attrs.WriteAttr(c.Context(), "etc/sriov-contract-none", "1"); err == nil {
+		c.Error("a missing file of etc was written")
 	}
 	if _, err := c.Files.Lstat("etc/sriov-contract-none"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the file was made: %v", err)
+		c.Errorf("the file was made: %v", err)
 	}
-	c.refused(t, c.attr("vendor"), "0x1234", syscall.EACCES)
+	c.refused(c.attr("vendor"), "0x1234", syscall.EACCES)
 	gone := hw.VFRef{PF: c.pf.Addr, Index: 0}
 	if _, err := host.VFAddr(c.Files, gone); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("VF 0 of a clean PF: %v", err)
+		c.Errorf("VF 0 of a clean PF: %v", err)
 	}
 }

@@ -83,7 +83,7 @@ type PF struct {
 // test is one clause of the contract.
 type test struct {
 	name string
-	run  func(t *testing.T, c check)
+	run  func(c check)
 	// needs says for which PFs the clause stands; nil for all.
 	needs func(PF) bool
 }
@@ -95,46 +95,51 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	subject := open(t)
 	for _, pf := range subject.PFs {
 		t.Run(pf.Addr.String(), func(t *testing.T) {
-			c := check{Host: subject.Host, pf: pf}
+			on := func(t *testing.T) check {
+				t.Helper()
+				return check{T: t, Host: subject.Host, pf: pf}
+			}
 			for _, group := range [][]test{looking(), counting(), binding(), addresses(), settings(), watching(), switching()} {
 				for _, clause := range group {
 					if clause.needs != nil && !clause.needs(pf) {
 						continue
 					}
 					t.Run(clause.name, func(t *testing.T) {
-						c.clean(t)
-						clause.run(t, c)
+						c := on(t)
+						c.clean()
+						clause.run(c)
 					})
 				}
 			}
-			c.clean(t)
+			on(t).clean()
 		})
 	}
 }
 
-// check is a PF under test and its machine.
+// check is a test of one PF, and its machine.
 type check struct {
+	*testing.T
 	host.Host
 	pf PF
 }
 
 // clean takes the PF back to where every test begins.
-func (c check) clean(t *testing.T) {
-	t.Helper()
+func (c check) clean() {
+	c.Helper()
 	// Without VFs every driver changes its eSwitch's mode.
-	c.setNumVFs(t, 0)
-	c.write(t, c.attr("sriov_drivers_autoprobe"), "1")
+	c.setNumVFs(0)
+	c.write(c.attr("sriov_drivers_autoprobe"), "1")
 	if c.pf.HasEswitch {
-		if mode := c.mode(t); mode != hw.EswitchLegacy {
-			c.setMode(t, hw.EswitchLegacy)
+		if mode := c.mode(); mode != hw.EswitchLegacy {
+			c.setMode(hw.EswitchLegacy)
 		}
 	}
-	link := c.link(t, c.netdev(t))
-	c.setUp(t, link.Index)
+	link := c.link(c.netdev())
+	c.setUp(link.Index)
 	if link.MTU != c.pf.MTU {
-		c.setMTU(t, link.Index, c.pf.MTU)
+		c.setMTU(link.Index, c.pf.MTU)
 	}
-	c.await(t, "the PF is clean", func() bool {
+	c.await("the PF is clean", func() bool {
 		_, err := c.Files.Lstat(c.attr("virtfn0"))
 		names, _ := host.Netdevs(c.Files, c.pf.Addr)
 		return errors.Is(err, fs.ErrNotExist) && len(names) == 1
@@ -142,17 +147,17 @@ func (c check) clean(t *testing.T) {
 }
 
 // await looks again at each event until the condition holds.
-func (c check) await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (c check) await(what string, holds func() bool) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.Context(), patience)
 	defer cancel()
 	events, err := c.Events.Watch(ctx)
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	for !holds() {
 		if _, open := <-events; !open {
-			t.Fatalf("waited %s and this did not come true: %s", patience, what)
+			c.Fatalf("waited %s and this did not come true: %s", patience, what)
 		}
 	}
 }
@@ -161,44 +166,44 @@ func (c check) await(t *testing.T, what string, holds func() bool) {
 func (c check) attr(name string) string { return host.Attr(c.pf.Addr, name) }
 
 // write writes an attribute and expects it to be taken.
-func (c check) write(t *testing.T, name, value string) {
-	t.Helper()
-	if err := c.Attrs.WriteAttr(t.Context(), name, value); err != nil {
-		t.Fatal(err)
+func (c check) write(name, value string) {
+	c.Helper()
+	if err := c.Attrs.WriteAttr(c.Context(), name, value); err != nil {
+		c.Fatal(err)
 	}
 }
 
 // refused writes an attribute and expects a certain error.
-func (c check) refused(t *testing.T, name, value string, want error) {
-	t.Helper()
-	if err := c.Attrs.WriteAttr(t.Context(), name, value); !errors.Is(err, want) {
-		t.Errorf("write %q to %s: got %v, want %v", value, name, err, want)
+func (c check) refused(name, value string, want error) {
+	c.Helper()
+	if err := c.Attrs.WriteAttr(c.Context(), name, value); !errors.Is(err, want) {
+		c.Errorf("write %q to %s: got %v, want %v", value, name, err, want)
 	}
 }
 
 // setNumVFs writes the count and expects it to be taken.
-func (c check) setNumVFs(t *testing.T, n int) {
-	t.Helper()
-	c.write(t, c.attr("sriov_numvfs"), strconv.Itoa(n))
+func (c check) setNumVFs(n int) {
+	c.Helper()
+	c.write(c.attr("sriov_numvfs"), strconv.Itoa(n))
 }
 
 // numVFs reads the count.
-func (c check) numVFs(t *testing.T) int {
-	t.Helper()
+func (c check) numVFs() int {
+	c.Helper()
 	n, err := host.ReadInt(c.Files, c.attr("sriov_numvfs"))
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	return n
 }
 
 // makeVFs makes VFs and waits until all have their netdevs.
-func (c check) makeVFs(t *testing.T, n int) []hw.PCIAddr {
-	t.Helper()
-	c.setNumVFs(t, n)
-	vfs := c.vfs(t, n)
+func (c check) makeVFs(n int) []hw.PCIAddr {
+	c.Helper()
+	c.setNumVFs(n)
+	vfs := c.vfs(n)
 	for _, vf := range vfs {
-		c.awaitNetdev(t, vf)
+		c.awaitNetdev(vf)
 	}
 	return vfs
 }
@@ -206,23 +211,23 @@ func (c check) makeVFs(t *testing.T, n int) []hw.PCIAddr {
 // makeUnboundVFs makes VFs that no driver probes, and switches probing on again.
 // The driver is loaded first: udev would load it for the new VFs some time
 // later, and loading binds what is unbound.
-func (c check) makeUnboundVFs(t *testing.T, n int) []hw.PCIAddr {
-	t.Helper()
-	c.load(t, c.pf.VFModule)
-	c.write(t, c.attr("sriov_drivers_autoprobe"), "0")
-	c.setNumVFs(t, n)
-	c.write(t, c.attr("sriov_drivers_autoprobe"), "1")
-	return c.vfs(t, n)
+func (c check) makeUnboundVFs(n int) []hw.PCIAddr {
+	c.Helper()
+	c.load(c.pf.VFModule)
+	c.write(c.attr("sriov_drivers_autoprobe"), "0")
+	c.setNumVFs(n)
+	c.write(c.attr("sriov_drivers_autoprobe"), "1")
+	return c.vfs(n)
 }
 
 // vfs are the addresses of the first n VFs.
-func (c check) vfs(t *testing.T, n int) []hw.PCIAddr {
-	t.Helper()
+func (c check) vfs(n int) []hw.PCIAddr {
+	c.Helper()
 	out := make([]hw.PCIAddr, 0, n)
 	for i := range n {
 		vf, err := host.VFAddr(c.Files, hw.VFRef{PF: c.pf.Addr, Index: i})
 		if err != nil {
-			t.Fatal(err)
+			c.Fatal(err)
 		}
 		out = append(out, vf)
 	}
@@ -230,31 +235,31 @@ func (c check) vfs(t *testing.T, n int) []hw.PCIAddr {
 }
 
 // awaitDriver waits until the function has this driver; empty for none.
-func (c check) awaitDriver(t *testing.T, dev hw.PCIAddr, want string) {
-	t.Helper()
-	c.await(t, dev.String()+" has the driver "+strconv.Quote(want), func() bool { return c.driver(t, dev) == want })
+func (c check) awaitDriver(dev hw.PCIAddr, want string) {
+	c.Helper()
+	c.await(dev.String()+" has the driver "+strconv.Quote(want), func() bool { return c.driver(dev) == want })
 }
 
-func (c check) driver(t *testing.T, dev hw.PCIAddr) string {
-	t.Helper()
+func (c check) driver(dev hw.PCIAddr) string {
+	c.Helper()
 	driver, err := host.Driver(c.Files, dev)
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	return driver
 }
 
 // awaitNetdev waits until the function has a netdev that udev is done with, and
 // says what it is.
-func (c check) awaitNetdev(t *testing.T, dev hw.PCIAddr) host.Link {
-	t.Helper()
+func (c check) awaitNetdev(dev hw.PCIAddr) host.Link {
+	c.Helper()
 	var link host.Link
-	c.await(t, dev.String()+" has a netdev", func() bool {
+	c.await(dev.String()+" has a netdev", func() bool {
 		names, err := host.Netdevs(c.Files, dev)
 		if err != nil || len(names) != 1 {
 			return false
 		}
-		found, ok := c.findLink(t, names[0])
+		found, ok := c.findLink(names[0])
 		link = found
 		return ok
 	})
@@ -262,30 +267,30 @@ func (c check) awaitNetdev(t *testing.T, dev hw.PCIAddr) host.Link {
 }
 
 // netdev is the name of the PF's own netdev.
-func (c check) netdev(t *testing.T) string {
-	t.Helper()
+func (c check) netdev() string {
+	c.Helper()
 	name, err := host.PFNetdev(c.Files, c.pf.Addr)
 	if err != nil || name == "" {
-		t.Fatalf("the PF's netdev is %q, %v", name, err)
+		c.Fatalf("the PF's netdev is %q, %v", name, err)
 	}
 	return name
 }
 
 // link is what the kernel says of a netdev that must be there.
-func (c check) link(t *testing.T, name string) host.Link {
-	t.Helper()
-	link, ok := c.findLink(t, name)
+func (c check) link(name string) host.Link {
+	c.Helper()
+	link, ok := c.findLink(name)
 	if !ok {
-		t.Fatalf("no link is named %s", name)
+		c.Fatalf("no link is named %s", name)
 	}
 	return link
 }
 
-func (c check) findLink(t *testing.T, name string) (host.Link, bool) {
-	t.Helper()
-	links, err := c.Links.Links(t.Context())
+func (c check) findLink(name string) (host.Link, bool) {
+	c.Helper()
+	links, err := c.Links.Links(c.Context())
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	for _, l := range links {
 		if l.Name == name {
@@ -296,54 +301,54 @@ func (c check) findLink(t *testing.T, name string) (host.Link, bool) {
 }
 
 // unbind takes a function's driver away.
-func (c check) unbind(t *testing.T, dev hw.PCIAddr) {
-	t.Helper()
-	c.write(t, host.Attr(dev, "driver/unbind"), dev.String())
+func (c check) unbind(dev hw.PCIAddr) {
+	c.Helper()
+	c.write(host.Attr(dev, "driver/unbind"), dev.String())
 }
 
 // probe asks the bus for a driver.
-func (c check) probe(t *testing.T, dev hw.PCIAddr) {
-	t.Helper()
-	c.write(t, "sys/bus/pci/drivers_probe", dev.String())
+func (c check) probe(dev hw.PCIAddr) {
+	c.Helper()
+	c.write("sys/bus/pci/drivers_probe", dev.String())
 }
 
 // load loads a module.
-func (c check) load(t *testing.T, module string) {
-	t.Helper()
-	if err := c.Modules.Load(t.Context(), module); err != nil {
-		t.Fatal(err)
+func (c check) load(module string) {
+	c.Helper()
+	if err := c.Modules.Load(c.Context(), module); err != nil {
+		c.Fatal(err)
 	}
 }
 
 // setUp and setMTU change a netdev and expect that it is taken.
-func (c check) setUp(t *testing.T, index int) {
-	t.Helper()
-	if err := c.LinkCtl.SetUp(t.Context(), index); err != nil {
-		t.Fatal(err)
+func (c check) setUp(index int) {
+	c.Helper()
+	if err := c.LinkCtl.SetUp(c.Context(), index); err != nil {
+		c.Fatal(err)
 	}
 }
 
-func (c check) setMTU(t *testing.T, index, mtu int) {
-	t.Helper()
-	if err := c.LinkCtl.SetMTU(t.Context(), index, mtu); err != nil {
-		t.Fatal(err)
+func (c check) setMTU(index, mtu int) {
+	c.Helper()
+	if err := c.LinkCtl.SetMTU(c.Context(), index, mtu); err != nil {
+		c.Fatal(err)
 	}
 }
 
 // mode is the eSwitch's mode.
-func (c check) mode(t *testing.T) hw.EswitchMode {
-	t.Helper()
-	mode, err := c.Devlink.EswitchMode(t.Context(), c.pf.Addr)
+func (c check) mode() hw.EswitchMode {
+	c.Helper()
+	mode, err := c.Devlink.EswitchMode(c.Context(), c.pf.Addr)
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	return mode
 }
 
-func (c check) setMode(t *testing.T, mode hw.EswitchMode) {
-	t.Helper()
-	if err := c.DevlinkCtl.SetEswitchMode(t.Context(), c.pf.Addr, mode); err != nil {
-		t.Fatal(err)
+func (c check) setMode(mode hw.EswitchMode) {
+	c.Helper()
+	if err := c.DevlinkCtl.SetEswitchMode(c.Context(), c.pf.Addr, mode); err != nil {
+		c.Fatal(err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"strconv"
 	"syscall"
-	"testing"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -31,125 +30,125 @@ func counting() []test {
 	}
 }
 
-func makesVFs(t *testing.T, c check) {
-	c.setNumVFs(t, 2)
-	if n := c.numVFs(t); n != 2 {
-		t.Errorf("sriov_numvfs is %d", n)
+func makesVFs(c check) {
+	c.setNumVFs(2)
+	if n := c.numVFs(); n != 2 {
+		c.Errorf("sriov_numvfs is %d", n)
 	}
 	offset, errOffset := host.ReadInt(c.Files, c.attr("sriov_offset"))
 	stride, errStride := host.ReadInt(c.Files, c.attr("sriov_stride"))
 	if err := errors.Join(errOffset, errStride); err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
-	for i, vf := range c.vfs(t, 2) {
+	for i, vf := range c.vfs(2) {
 		if want := c.pf.Addr.Routed(offset + i*stride); vf != want {
-			t.Errorf("VF %d is %s, want %s", i, vf, want)
+			c.Errorf("VF %d is %s, want %s", i, vf, want)
 		}
 		if back, err := host.LinkBase(c.Files, host.Attr(vf, "physfn")); err != nil || back != c.pf.Addr.String() {
-			t.Errorf("the physfn of VF %d is %q, %v", i, back, err)
+			c.Errorf("the physfn of VF %d is %q, %v", i, back, err)
 		}
 		if _, err := c.Files.Lstat(host.Attr(vf, "sriov_totalvfs")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("VF %d offers SR-IOV itself: %v", i, err)
+			c.Errorf("VF %d offers SR-IOV itself: %v", i, err)
 		}
 	}
 	if _, err := c.Files.Lstat(c.attr("virtfn2")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a third VF: %v", err)
+		c.Errorf("a third VF: %v", err)
 	}
 }
 
-func bindsNewVFs(t *testing.T, c check) {
-	c.setNumVFs(t, 2)
-	for _, vf := range c.vfs(t, 2) {
+func bindsNewVFs(c check) {
+	c.setNumVFs(2)
+	for _, vf := range c.vfs(2) {
 		// The write may return first: udev loads the driver when it is not.
-		c.awaitDriver(t, vf, c.pf.VFDriver)
-		link := c.awaitNetdev(t, vf)
+		c.awaitDriver(vf, c.pf.VFDriver)
+		link := c.awaitNetdev(vf)
 		if link.MAC.IsZero() || link.MTU < 1280 {
-			t.Errorf("the link of VF %s is %+v", vf, link)
+			c.Errorf("the link of VF %s is %+v", vf, link)
 		}
 	}
 }
 
-func growsThroughZero(t *testing.T, c check) {
-	before := c.makeVFs(t, 2)
-	c.refused(t, c.attr("sriov_numvfs"), "1", syscall.EBUSY)
+func growsThroughZero(c check) {
+	before := c.makeVFs(2)
+	c.refused(c.attr("sriov_numvfs"), "1", syscall.EBUSY)
 	if c.pf.TotalVFs > 2 {
-		c.refused(t, c.attr("sriov_numvfs"), "3", syscall.EBUSY)
+		c.refused(c.attr("sriov_numvfs"), "3", syscall.EBUSY)
 	}
-	if n := c.numVFs(t); n != 2 {
-		t.Errorf("sriov_numvfs is %d after refusals", n)
+	if n := c.numVFs(); n != 2 {
+		c.Errorf("sriov_numvfs is %d after refusals", n)
 	}
 	for _, vf := range before {
-		if got := c.driver(t, vf); got != c.pf.VFDriver {
-			t.Errorf("VF %s has driver %q after refusals", vf, got)
+		if got := c.driver(vf); got != c.pf.VFDriver {
+			c.Errorf("VF %s has driver %q after refusals", vf, got)
 		}
 	}
-	c.setNumVFs(t, 0)
-	c.setNumVFs(t, 1)
-	c.vfs(t, 1)
+	c.setNumVFs(0)
+	c.setNumVFs(1)
+	c.vfs(1)
 }
 
-func refusesTooMany(t *testing.T, c check) {
-	c.refused(t, c.attr("sriov_numvfs"), strconv.Itoa(c.pf.TotalVFs+1), syscall.ERANGE)
-	c.setNumVFs(t, 1)
-	c.refused(t, c.attr("sriov_numvfs"), strconv.Itoa(c.pf.TotalVFs+1), syscall.ERANGE)
+func refusesTooMany(c check) {
+	c.refused(c.attr("sriov_numvfs"), strconv.Itoa(c.pf.TotalVFs+1), syscall.ERANGE)
+	c.setNumVFs(1)
+	c.refused(c.attr("sriov_numvfs"), strconv.Itoa(c.pf.TotalVFs+1), syscall.ERANGE)
 }
 
-func refusesNonsense(t *testing.T, c check) {
+func refusesNonsense(c check) {
 	for _, value := range []string{"many", "-1", "1 2", "65536"} {
-		c.refused(t, c.attr("sriov_numvfs"), value, syscall.EINVAL)
+		c.refused(c.attr("sriov_numvfs"), value, syscall.EINVAL)
 	}
 }
 
-func sameCount(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	before := c.awaitNetdev(t, vf)
-	c.setNumVFs(t, 1)
-	if after := c.awaitNetdev(t, vf); after.Index != before.Index {
-		t.Errorf("the VF's netdev was made anew: index %d, then %d", before.Index, after.Index)
+func sameCount(c check) {
+	vf := c.makeVFs(1)[0]
+	before := c.awaitNetdev(vf)
+	c.setNumVFs(1)
+	if after := c.awaitNetdev(vf); after.Index != before.Index {
+		c.Errorf("the VF's netdev was made anew: index %d, then %d", before.Index, after.Index)
 	}
 }
 
-func zeroRemoves(t *testing.T, c check) {
-	vfs := c.makeVFs(t, 2)
-	c.setNumVFs(t, 0)
-	if n := c.numVFs(t); n != 0 {
-		t.Errorf("sriov_numvfs is %d", n)
+func zeroRemoves(c check) {
+	vfs := c.makeVFs(2)
+	c.setNumVFs(0)
+	if n := c.numVFs(); n != 0 {
+		c.Errorf("sriov_numvfs is %d", n)
 	}
 	for i, vf := range vfs {
 		for _, name := range []string{c.attr(fmt.Sprintf("virtfn%d", i)), host.Attr(vf, "vendor")} {
 			if _, err := c.Files.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s is still there: %v", name, err)
+				c.Errorf("%s is still there: %v", name, err)
 			}
 		}
 	}
 	if _, err := host.VFAddr(c.Files, hw.VFRef{PF: c.pf.Addr}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("VF 0 can still be found: %v", err)
+		c.Errorf("VF 0 can still be found: %v", err)
 	}
-	c.setNumVFs(t, 0)
+	c.setNumVFs(0)
 }
 
-func readsFinalCount(t *testing.T, c check) {
+func readsFinalCount(c check) {
 	written := make(chan error, 1)
-	go func() { written <- c.Attrs.WriteAttr(t.Context(), c.attr("sriov_numvfs"), "2") }()
-	c.await(t, "VF 0 is there", func() bool {
+	go func() { written <- c.Attrs.WriteAttr(c.Context(), c.attr("sriov_numvfs"), "2") }()
+	c.await("VF 0 is there", func() bool {
 		_, err := c.Files.Lstat(c.attr("virtfn0"))
 		return err == nil
 	})
-	if n := c.numVFs(t); n != 2 {
-		t.Errorf("sriov_numvfs is %d while VFs are made", n)
+	if n := c.numVFs(); n != 2 {
+		c.Errorf("sriov_numvfs is %d while VFs are made", n)
 	}
 	if err := <-written; err != nil {
-		t.Error(err)
+		c.Error(err)
 	}
 }
 
-func endedContext(t *testing.T, c check) {
-	ctx, cancel := context.WithCancel(t.Context())
+func endedContext(c check) {
+	ctx, cancel := context.WithCancel(c.Context())
 	cancel()
 	if err := c.Attrs.WriteAttr(ctx, c.attr("sriov_numvfs"), "1"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		c.Errorf("got %v", err)
 	}
-	if n := c.numVFs(t); n != 0 {
-		t.Errorf("sriov_numvfs is %d", n)
+	if n := c.numVFs(); n != 0 {
+		c.Errorf("sriov_numvfs is %d", n)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"testing"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -34,157 +33,157 @@ func looking() []test {
 
 func hasVFIO(pf PF) bool { return pf.HasVFIO }
 
-func showsPF(t *testing.T, c check) {
+func showsPF(c check) {
 	class, err := host.ReadAttr(c.Files, c.attr("class"))
 	if err != nil || !strings.HasPrefix(class, "0x02") {
-		t.Errorf("class is %q, %v", class, err)
+		c.Errorf("class is %q, %v", class, err)
 	}
 	for _, name := range []string{"vendor", "device"} {
 		text, err := host.ReadAttr(c.Files, c.attr(name))
 		if err != nil {
-			t.Fatal(err)
+			c.Fatal(err)
 		}
 		if _, err := hw.ParseID(text); err != nil {
-			t.Errorf("%s: %v", name, err)
+			c.Errorf("%s: %v", name, err)
 		}
 	}
 	total, err := host.ReadInt(c.Files, c.attr("sriov_totalvfs"))
 	if err != nil || total != c.pf.TotalVFs {
-		t.Errorf("sriov_totalvfs is %d, %v; want %d", total, err, c.pf.TotalVFs)
+		c.Errorf("sriov_totalvfs is %d, %v; want %d", total, err, c.pf.TotalVFs)
 	}
-	if n := c.numVFs(t); n != 0 {
-		t.Errorf("sriov_numvfs is %d on a clean PF", n)
+	if n := c.numVFs(); n != 0 {
+		c.Errorf("sriov_numvfs is %d on a clean PF", n)
 	}
-	if c.driver(t, c.pf.Addr) == "" {
-		t.Error("the PF has no driver")
+	if c.driver(c.pf.Addr) == "" {
+		c.Error("the PF has no driver")
 	}
 }
 
-func showsLink(t *testing.T, c check) {
-	links, err := c.Links.Links(t.Context())
+func showsLink(c check) {
+	links, err := c.Links.Links(c.Context())
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	if !slices.IsSortedFunc(links, func(a, b host.Link) int { return a.Index - b.Index }) {
-		t.Error("links are not sorted by index")
+		c.Error("links are not sorted by index")
 	}
-	l := c.link(t, c.netdev(t))
+	l := c.link(c.netdev())
 	if l.Index == 0 || l.MAC.IsZero() || l.PermMAC.IsZero() || l.MTU != c.pf.MTU || !l.AdminUp || l.Kind != "" {
-		t.Errorf("the PF's link is %+v", l)
+		c.Errorf("the PF's link is %+v", l)
 	}
 	want := "ether"
 	if c.pf.InfiniBand {
 		want = "infiniband"
 	}
 	if l.Encap != want {
-		t.Errorf("its link layer is %q, want %q", l.Encap, want)
+		c.Errorf("its link layer is %q, want %q", l.Encap, want)
 	}
-	if _, err := c.Links.DefaultRoutes(t.Context()); err != nil {
-		t.Error(err)
+	if _, err := c.Links.DefaultRoutes(c.Context()); err != nil {
+		c.Error(err)
 	}
-	if feature, err := c.Links.TCOffload(t.Context(), l.Name); err != nil || feature == "" {
-		t.Errorf("hw-tc-offload is %q, %v", feature, err)
+	if feature, err := c.Links.TCOffload(c.Context(), l.Name); err != nil || feature == "" {
+		c.Errorf("hw-tc-offload is %q, %v", feature, err)
 	}
-	vfs, err := c.Links.VFs(t.Context(), l.Index)
+	vfs, err := c.Links.VFs(c.Context(), l.Index)
 	if err != nil || len(vfs) != 0 {
-		t.Errorf("a PF without VFs lists %v, %v", vfs, err)
+		c.Errorf("a PF without VFs lists %v, %v", vfs, err)
 	}
 }
 
-func showsFolder(t *testing.T, c check) {
+func showsFolder(c check) {
 	bus := path.Join(host.PCIDevices, c.pf.Addr.String())
 	target, err := c.Files.ReadLink(bus)
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	own := path.Join(path.Dir(bus), target)
 	for _, dir := range []string{bus, own} {
 		vendor, err := host.ReadAttr(c.Files, path.Join(dir, "vendor"))
 		if err != nil || !strings.HasPrefix(vendor, "0x") {
-			t.Errorf("%s/vendor is %q, %v", dir, vendor, err)
+			c.Errorf("%s/vendor is %q, %v", dir, vendor, err)
 		}
 		names, err := fs.ReadDir(c.Files, path.Join(dir, "net"))
 		if err != nil || len(names) != 1 {
-			t.Errorf("%s/net has %v, %v", dir, names, err)
+			c.Errorf("%s/net has %v, %v", dir, names, err)
 		}
 	}
-	back, err := host.LinkBase(c.Files, path.Join("sys/class/net", c.netdev(t), "device"))
+	back, err := host.LinkBase(c.Files, path.Join("sys/class/net", c.netdev(), "device"))
 	if err != nil || back != c.pf.Addr.String() {
-		t.Errorf("the netdev's device is %q, %v", back, err)
+		c.Errorf("the netdev's device is %q, %v", back, err)
 	}
 }
 
-func showsMissing(t *testing.T, c check) {
+func showsMissing(c check) {
 	for _, name := range []string{c.attr("no_such_attribute"), c.attr("virtfn0"), c.attr("physfn"), "sys/bus/no_such_bus", "etc/sriov-contract/none"} {
 		if _, err := c.Files.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("lstat %s: %v", name, err)
+			c.Errorf("lstat %s: %v", name, err)
 		}
 		if _, err := c.Files.ReadLink(name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("readlink %s: %v", name, err)
+			c.Errorf("readlink %s: %v", name, err)
 		}
 		if _, err := fs.ReadFile(c.Files, name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("read %s: %v", name, err)
+			c.Errorf("read %s: %v", name, err)
 		}
 		if _, err := fs.ReadDir(c.Files, name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("list %s: %v", name, err)
+			c.Errorf("list %s: %v", name, err)
 		}
 	}
 }
 
-func listsInOrder(t *testing.T, c check) {
+func listsInOrder(c check) {
 	for _, dir := range []string{host.PCIDevices, "sys/bus/pci/drivers", "sys/class/net"} {
 		entries, err := fs.ReadDir(c.Files, dir)
 		if err != nil || len(entries) == 0 {
-			t.Errorf("%s: %d entries, %v", dir, len(entries), err)
+			c.Errorf("%s: %d entries, %v", dir, len(entries), err)
 		}
 		if !slices.IsSortedFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) }) {
-			t.Errorf("%s is not sorted by name", dir)
+			c.Errorf("%s is not sorted by name", dir)
 		}
 	}
 }
 
-func showsPortName(t *testing.T, c check) {
-	name := path.Join("sys/class/net", c.netdev(t), "phys_port_name")
+func showsPortName(c check) {
+	name := path.Join("sys/class/net", c.netdev(), "phys_port_name")
 	got, err := host.ReadAttr(c.Files, name)
 	if c.pf.PortName == "" {
 		if !errors.Is(err, syscall.EOPNOTSUPP) {
-			t.Errorf("%s is %q, %v; want EOPNOTSUPP", name, got, err)
+			c.Errorf("%s is %q, %v; want EOPNOTSUPP", name, got, err)
 		}
 		return
 	}
 	if err != nil || got != c.pf.PortName {
-		t.Errorf("%s is %q, %v; want %q", name, got, err, c.pf.PortName)
+		c.Errorf("%s is %q, %v; want %q", name, got, err, c.pf.PortName)
 	}
 }
 
-func noEswitch(t *testing.T, c check) {
-	if mode, err := c.Devlink.EswitchMode(t.Context(), c.pf.Addr); !errors.Is(err, host.ErrUnsupported) {
-		t.Errorf("got %q, %v", mode, err)
+func noEswitch(c check) {
+	if mode, err := c.Devlink.EswitchMode(c.Context(), c.pf.Addr); !errors.Is(err, host.ErrUnsupported) {
+		c.Errorf("got %q, %v", mode, err)
 	}
-	if err := c.DevlinkCtl.SetEswitchMode(t.Context(), c.pf.Addr, hw.EswitchSwitchdev); err == nil {
-		t.Error("it was set to switchdev")
-	}
-}
-
-func noParam(t *testing.T, c check) {
-	if v, err := c.Devlink.Param(t.Context(), c.pf.Addr, "no_such_parameter"); !errors.Is(err, host.ErrUnsupported) {
-		t.Errorf("got %q, %v", v, err)
+	if err := c.DevlinkCtl.SetEswitchMode(c.Context(), c.pf.Addr, hw.EswitchSwitchdev); err == nil {
+		c.Error("it was set to switchdev")
 	}
 }
 
-func showsGroup(t *testing.T, c check) {
+func noParam(c check) {
+	if v, err := c.Devlink.Param(c.Context(), c.pf.Addr, "no_such_parameter"); !errors.Is(err, host.ErrUnsupported) {
+		c.Errorf("got %q, %v", v, err)
+	}
+}
+
+func showsGroup(c check) {
 	group, err := host.LinkBase(c.Files, c.attr("iommu_group"))
 	if err != nil || group == "" {
-		t.Fatalf("iommu_group is %q, %v", group, err)
+		c.Fatalf("iommu_group is %q, %v", group, err)
 	}
 	if _, err := c.Files.Lstat(path.Join("sys/kernel/iommu_groups", group, "devices", c.pf.Addr.String())); err != nil {
-		t.Error(err)
+		c.Error(err)
 	}
 }
 
-func showsRDMA(t *testing.T, c check) {
-	mode, err := c.RDMA.NetnsMode(t.Context())
+func showsRDMA(c check) {
+	mode, err := c.RDMA.NetnsMode(c.Context())
 	if err != nil && !errors.Is(err, host.ErrUnsupported) || err == nil && mode != hw.RDMAShared && mode != hw.RDMAExclusive {
-		t.Errorf("got %q, %v", mode, err)
+		c.Errorf("got %q, %v", mode, err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"syscall"
-	"testing"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -33,123 +32,123 @@ func addresses() []test {
 	}
 }
 
-func pinsMAC(t *testing.T, c check) {
-	vf := c.makeUnboundVFs(t, 1)[0]
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetVFMAC(t.Context(), pf.Index, 0, pinned); err != nil {
-		t.Fatal(err)
+func pinsMAC(c check) {
+	vf := c.makeUnboundVFs(1)[0]
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetVFMAC(c.Context(), pf.Index, 0, pinned); err != nil {
+		c.Fatal(err)
 	}
 	for range 2 {
-		c.load(t, c.pf.VFModule)
-		c.probe(t, vf)
-		if got := c.awaitNetdev(t, vf); got.MAC != pinned {
-			t.Errorf("the VF has %s", got.MAC)
+		c.load(c.pf.VFModule)
+		c.probe(vf)
+		if got := c.awaitNetdev(vf); got.MAC != pinned {
+			c.Errorf("the VF has %s", got.MAC)
 		}
-		c.unbind(t, vf)
+		c.unbind(vf)
 	}
 }
 
-func listsAdminMACs(t *testing.T, c check) {
-	c.makeUnboundVFs(t, 2)
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetVFMAC(t.Context(), pf.Index, 1, pinned); err != nil {
-		t.Fatal(err)
+func listsAdminMACs(c check) {
+	c.makeUnboundVFs(2)
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetVFMAC(c.Context(), pf.Index, 1, pinned); err != nil {
+		c.Fatal(err)
 	}
-	vfs, err := c.Links.VFs(t.Context(), pf.Index)
+	vfs, err := c.Links.VFs(c.Context(), pf.Index)
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	if len(vfs) != 2 || vfs[0].Index != 0 || vfs[1].Index != 1 {
-		t.Fatalf("the PF lists %+v", vfs)
+		c.Fatalf("the PF lists %+v", vfs)
 	}
 	if !vfs[0].AdminMAC.IsZero() || vfs[1].AdminMAC != pinned {
-		t.Errorf("the PF lists %+v", vfs)
+		c.Errorf("the PF lists %+v", vfs)
 	}
-	c.setNumVFs(t, 0)
-	c.makeUnboundVFs(t, 2)
-	if vfs, err = c.Links.VFs(t.Context(), pf.Index); err != nil || len(vfs) != 2 || !vfs[1].AdminMAC.IsZero() {
-		t.Errorf("new VFs have an admin MAC: %+v, %v", vfs, err)
-	}
-}
-
-func downLosesMAC(t *testing.T, c check) {
-	vf := c.makeUnboundVFs(t, 1)[0]
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetVFMAC(t.Context(), pf.Index, 0, pinned); err != nil {
-		t.Fatal(err)
-	}
-	c.pf.SetDown(t)
-	if c.link(t, c.netdev(t)).AdminUp {
-		t.Fatal("the PF is still up")
-	}
-	c.load(t, c.pf.VFModule)
-	c.probe(t, vf)
-	if got := c.awaitNetdev(t, vf); got.MAC == pinned {
-		t.Error("the VF has its admin MAC")
-	}
-	c.setUp(t, pf.Index)
-	c.await(t, "the PF is up", func() bool { return c.link(t, c.netdev(t)).AdminUp })
-	c.unbind(t, vf)
-	c.probe(t, vf)
-	if got := c.awaitNetdev(t, vf); got.MAC != pinned {
-		t.Errorf("with the PF up again the VF has %s", got.MAC)
+	c.setNumVFs(0)
+	c.makeUnboundVFs(2)
+	if vfs, err = c.Links.VFs(c.Context(), pf.Index); err != nil || len(vfs) != 2 || !vfs[1].AdminMAC.IsZero() {
+		c.Errorf("new VFs have an admin MAC: %+v, %v", vfs, err)
 	}
 }
 
-func listsOwnMAC(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	own := c.awaitNetdev(t, vf).MAC
-	vfs, err := c.Links.VFs(t.Context(), c.link(t, c.netdev(t)).Index)
+func downLosesMAC(c check) {
+	vf := c.makeUnboundVFs(1)[0]
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetVFMAC(c.Context(), pf.Index, 0, pinned); err != nil {
+		c.Fatal(err)
+	}
+	c.pf.SetDown(c.T)
+	if c.link(c.netdev()).AdminUp {
+		c.Fatal("the PF is still up")
+	}
+	c.load(c.pf.VFModule)
+	c.probe(vf)
+	if got := c.awaitNetdev(vf); got.MAC == pinned {
+		c.Error("the VF has its admin MAC")
+	}
+	c.setUp(pf.Index)
+	c.await("the PF is up", func() bool { return c.link(c.netdev()).AdminUp })
+	c.unbind(vf)
+	c.probe(vf)
+	if got := c.awaitNetdev(vf); got.MAC != pinned {
+		c.Errorf("with the PF up again the VF has %s", got.MAC)
+	}
+}
+
+func listsOwnMAC(c check) {
+	vf := c.makeVFs(1)[0]
+	own := c.awaitNetdev(vf).MAC
+	vfs, err := c.Links.VFs(c.Context(), c.link(c.netdev()).Index)
 	if err != nil || len(vfs) != 1 || vfs[0].AdminMAC != own {
-		t.Errorf("the PF lists %+v, %v; the VF has %s", vfs, err, own)
+		c.Errorf("the PF lists %+v, %v; the VF has %s", vfs, err, own)
 	}
 }
 
-func noVFNoMAC(t *testing.T, c check) {
-	c.makeUnboundVFs(t, 1)
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetVFMAC(t.Context(), pf.Index, c.pf.TotalVFs+1, pinned); !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("got %v, want EINVAL", err)
+func noVFNoMAC(c check) {
+	c.makeUnboundVFs(1)
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetVFMAC(c.Context(), pf.Index, c.pf.TotalVFs+1, pinned); !errors.Is(err, syscall.EINVAL) {
+		c.Errorf("got %v, want EINVAL", err)
 	}
-	if err := c.LinkCtl.SetVFMAC(t.Context(), noIndex, 0, pinned); !errors.Is(err, syscall.ENODEV) {
-		t.Errorf("on a netdev that does not exist: got %v, want ENODEV", err)
+	if err := c.LinkCtl.SetVFMAC(c.Context(), noIndex, 0, pinned); !errors.Is(err, syscall.ENODEV) {
+		c.Errorf("on a netdev that does not exist: got %v, want ENODEV", err)
 	}
 }
 
 // noIndex is the index of no netdev.
 const noIndex = 1 << 30
 
-func noGUID(t *testing.T, c check) {
-	c.makeUnboundVFs(t, 1)
-	pf := c.link(t, c.netdev(t))
-	err := c.LinkCtl.SetVFGUID(t.Context(), pf.Index, 0, 0x0200000000000001)
+func noGUID(c check) {
+	c.makeUnboundVFs(1)
+	pf := c.link(c.netdev())
+	err := c.LinkCtl.SetVFGUID(c.Context(), pf.Index, 0, 0x0200000000000001)
 	if !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, host.ErrUnsupported) {
-		t.Errorf("got %v, want EOPNOTSUPP or ErrUnsupported", err)
+		c.Errorf("got %v, want EOPNOTSUPP or ErrUnsupported", err)
 	}
 }
 
-func setsGUID(t *testing.T, c check) {
+func setsGUID(c check) {
 	const guid hw.GUID = 0x02005e0000000001
-	vf := c.makeUnboundVFs(t, 1)[0]
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetVFGUID(t.Context(), pf.Index, 0, guid); err != nil {
-		t.Fatal(err)
+	vf := c.makeUnboundVFs(1)[0]
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetVFGUID(c.Context(), pf.Index, 0, guid); err != nil {
+		c.Fatal(err)
 	}
 	for range 2 {
-		c.probe(t, vf)
-		c.awaitNetdev(t, vf)
+		c.probe(vf)
+		c.awaitNetdev(vf)
 		entries, err := fs.ReadDir(c.Files, host.Attr(vf, "infiniband"))
 		if err != nil || len(entries) != 1 {
-			t.Fatalf("the VF's RDMA devices are %v, %v", entries, err)
+			c.Fatalf("the VF's RDMA devices are %v, %v", entries, err)
 		}
 		text, err := host.ReadAttr(c.Files, path.Join("sys/class/infiniband", entries[0].Name(), "node_guid"))
 		if err != nil {
-			t.Fatal(err)
+			c.Fatal(err)
 		}
 		if got, err := hw.ParseGUID(text); err != nil || got != guid {
-			t.Errorf("node_guid is %q, %v; want %s", text, err, guid)
+			c.Errorf("node_guid is %q, %v; want %s", text, err, guid)
 		}
-		c.unbind(t, vf)
+		c.unbind(vf)
 	}
 }
 
@@ -164,93 +163,93 @@ func settings() []test {
 	}
 }
 
-func mtuKeepsVFs(t *testing.T, c check) {
-	vf := c.makeVFs(t, 1)[0]
-	before := c.awaitNetdev(t, vf)
-	pf := c.link(t, c.netdev(t))
-	c.setMTU(t, pf.Index, 2000)
-	if got := c.link(t, c.netdev(t)); got.MTU != 2000 || got.Index != pf.Index {
-		t.Errorf("the PF's link is %+v", got)
+func mtuKeepsVFs(c check) {
+	vf := c.makeVFs(1)[0]
+	before := c.awaitNetdev(vf)
+	pf := c.link(c.netdev())
+	c.setMTU(pf.Index, 2000)
+	if got := c.link(c.netdev()); got.MTU != 2000 || got.Index != pf.Index {
+		c.Errorf("the PF's link is %+v", got)
 	}
-	if after := c.awaitNetdev(t, vf); after.Index != before.Index || after.MAC != before.MAC {
-		t.Errorf("the VF's netdev was %+v and is %+v", before, after)
+	if after := c.awaitNetdev(vf); after.Index != before.Index || after.MAC != before.MAC {
+		c.Errorf("the VF's netdev was %+v and is %+v", before, after)
 	}
 }
 
-func mtuLimit(t *testing.T, c check) {
-	pf := c.link(t, c.netdev(t))
+func mtuLimit(c check) {
+	pf := c.link(c.netdev())
 	if pf.MaxMTU == 0 {
-		t.Fatal("the driver says no limit")
+		c.Fatal("the driver says no limit")
 	}
-	if err := c.LinkCtl.SetMTU(t.Context(), pf.Index, pf.MaxMTU+1); !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("got %v, want EINVAL", err)
+	if err := c.LinkCtl.SetMTU(c.Context(), pf.Index, pf.MaxMTU+1); !errors.Is(err, syscall.EINVAL) {
+		c.Errorf("got %v, want EINVAL", err)
 	}
-	if got := c.link(t, c.netdev(t)).MTU; got != c.pf.MTU {
-		t.Errorf("the MTU is %d", got)
+	if got := c.link(c.netdev()).MTU; got != c.pf.MTU {
+		c.Errorf("the MTU is %d", got)
 	}
-	if err := c.LinkCtl.SetMTU(t.Context(), noIndex, 1500); !errors.Is(err, syscall.ENODEV) {
-		t.Errorf("on a netdev that does not exist: got %v, want ENODEV", err)
-	}
-}
-
-func vfMTU(t *testing.T, c check) {
-	vf := c.awaitNetdev(t, c.makeVFs(t, 1)[0])
-	if err := c.LinkCtl.SetMTU(t.Context(), vf.Index, 2000); err == nil {
-		t.Errorf("the VF took 2000 while its PF has %d", c.pf.MTU)
-	}
-	c.setMTU(t, c.link(t, c.netdev(t)).Index, 2000)
-	if err := c.LinkCtl.SetMTU(t.Context(), vf.Index, 2000); err != nil {
-		t.Error(err)
+	if err := c.LinkCtl.SetMTU(c.Context(), noIndex, 1500); !errors.Is(err, syscall.ENODEV) {
+		c.Errorf("on a netdev that does not exist: got %v, want ENODEV", err)
 	}
 }
 
-func upTwice(t *testing.T, c check) {
-	pf := c.link(t, c.netdev(t))
-	if err := c.LinkCtl.SetUp(t.Context(), pf.Index); err != nil {
-		t.Error(err)
+func vfMTU(c check) {
+	vf := c.awaitNetdev(c.makeVFs(1)[0])
+	if err := c.LinkCtl.SetMTU(c.Context(), vf.Index, 2000); err == nil {
+		c.Errorf("the VF took 2000 while its PF has %d", c.pf.MTU)
 	}
-	vf := c.awaitNetdev(t, c.makeVFs(t, 1)[0])
-	if err := c.LinkCtl.SetUp(t.Context(), vf.Index); err != nil {
-		t.Error(err)
+	c.setMTU(c.link(c.netdev()).Index, 2000)
+	if err := c.LinkCtl.SetMTU(c.Context(), vf.Index, 2000); err != nil {
+		c.Error(err)
+	}
+}
+
+func upTwice(c check) {
+	pf := c.link(c.netdev())
+	if err := c.LinkCtl.SetUp(c.Context(), pf.Index); err != nil {
+		c.Error(err)
+	}
+	vf := c.awaitNetdev(c.makeVFs(1)[0])
+	if err := c.LinkCtl.SetUp(c.Context(), vf.Index); err != nil {
+		c.Error(err)
 	}
 	// Not by its name, which udev may change meanwhile.
-	links, err := c.Links.Links(t.Context())
+	links, err := c.Links.Links(c.Context())
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	up := func(l host.Link) bool { return l.Index == vf.Index && l.AdminUp }
 	if !slices.ContainsFunc(links, up) {
-		t.Errorf("the VF's link %d is not up among %+v", vf.Index, links)
+		c.Errorf("the VF's link %d is not up among %+v", vf.Index, links)
 	}
 }
 
-func replacesFiles(t *testing.T, c check) {
+func replacesFiles(c check) {
 	name := "etc/sriov-contract/deep/file"
 	// The test's context has ended when its cleanup runs.
-	ctx := context.WithoutCancel(t.Context())
-	t.Cleanup(func() { _ = c.Conf.Remove(ctx, name) })
+	ctx := context.WithoutCancel(c.Context())
+	c.Cleanup(func() { _ = c.Conf.Remove(ctx, name) })
 	for _, content := range []string{"a first content, which is long\n", "short\n", ""} {
-		if err := c.Conf.Replace(t.Context(), name, []byte(content), 0o640); err != nil {
-			t.Fatal(err)
+		if err := c.Conf.Replace(c.Context(), name, []byte(content), 0o640); err != nil {
+			c.Fatal(err)
 		}
 		got, err := fs.ReadFile(c.Files, name)
 		if err != nil || string(got) != content {
-			t.Errorf("the file holds %q, %v; want %q", got, err, content)
+			c.Errorf("the file holds %q, %v; want %q", got, err, content)
 		}
 	}
 	entries, err := fs.ReadDir(c.Files, path.Dir(name))
 	if err != nil || len(entries) != 1 {
-		t.Errorf("beside the file are %v, %v", entries, err)
+		c.Errorf("beside the file are %v, %v", entries, err)
 	}
 	if info, err := fs.Stat(c.Files, name); err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("the mode is %v, %v", info, err)
+		c.Errorf("the mode is %v, %v", info, err)
 	}
 	for range 2 {
-		if err := c.Conf.Remove(t.Context(), name); err != nil {
-			t.Error(err)
+		if err := c.Conf.Remove(c.Context(), name); err != nil {
+			c.Error(err)
 		}
 	}
 	if _, err := c.Files.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("after its removal: %v", err)
+		c.Errorf("after its removal: %v", err)
 	}
 }

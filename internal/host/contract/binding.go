@@ -34,6 +34,7 @@ func binding() []test {
 		{name: "a VF whose netdev is in another network namespace is bound and has no netdev", run: hidesTaken, needs: func(pf PF) bool { return pf.Take != nil }},
 		{name: "a VF whose driver is not loaded is bound once it is", run: loadsLater, needs: func(pf PF) bool { return pf.UnloadVFDriver != nil }},
 		{name: "a module is loaded once and an unknown one never", run: loadsModules},
+		{name: "a PF without a driver makes no VFs", run: unboundPF, needs: func(pf PF) bool { return !pf.HasEswitch }},
 		{name: "an attribute is never made by writing", run: writesOnlyWhatIs},
 	}
 }
@@ -247,6 +248,17 @@ func loadsModules(c check) {
 	if err := c.Modules.Load(c.Context(), "no_such_module_for_sure"); err == nil {
 		c.Error("an unknown module was loaded")
 	}
+}
+
+func unboundPF(c check) {
+	own := c.driver(c.pf.Addr)
+	c.unbind(c.pf.Addr)
+	// drivers/pci/iov.c, sriov_numvfs_store: no driver, or one without a hook.
+	c.refused(c.attr("sriov_numvfs"), "1", syscall.ENOENT)
+	c.setNumVFs(0)
+	c.probe(c.pf.Addr)
+	c.awaitDriver(c.pf.Addr, own)
+	c.awaitNetdev(c.pf.Addr)
 }
 
 func writesOnlyWhatIs(c check) {

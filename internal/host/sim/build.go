@@ -180,6 +180,8 @@ func amend(nic model, d PFDescription) model {
 	nic.vendor = hw.ID(cmp.Or(d.Vendor, string(nic.vendor)))
 	nic.device = hw.ID(cmp.Or(d.Device, string(nic.device)))
 	nic.vfDevice = hw.ID(cmp.Or(d.VFDevice, string(nic.vfDevice)))
+	// A driver that the model does not know has no SR-IOV.
+	nic.noHook = d.Driver != "" && nic.driver != "" && d.Driver != nic.driver
 	if d.Driver != noDriver {
 		nic.driver = cmp.Or(d.Driver, nic.driver)
 	}

@@ -30,14 +30,18 @@ func (m *Machine) startNIC(f *function) {
 }
 
 func (m *Machine) startPF(f *function) {
-	d := f.sriov.desc
+	// The machine begins with the PF as it was set up; after a rebind nobody has.
+	d, first := f.sriov.desc, f.probes == 1
+	if !first {
+		d.MTU = 0
+	}
 	mac, _ := hw.ParseMAC(d.MAC) // checked when the machine was made
 	perm, _ := hw.ParseMAC(d.PermMAC)
 	mac = cmp.Or(mac, perm, factoryMAC(f))
 	nd := &netdev{
 		Link: host.Link{
 			Name: d.Name, AltNames: d.AltNames, MAC: mac, PermMAC: cmp.Or(perm, mac),
-			MTU: cmp.Or(d.MTU, 1500), MaxMTU: f.model.maxMTU, AdminUp: d.Up == nil || *d.Up, Encap: encap(f.sriov.linkType),
+			MTU: cmp.Or(d.MTU, 1500), MaxMTU: f.model.maxMTU, AdminUp: first && (d.Up == nil || *d.Up), Encap: encap(f.sriov.linkType),
 		},
 		owner: f, kernelName: d.Name, speed: d.Speed, rep: -1, tc: f.model.tc,
 	}

@@ -345,6 +345,34 @@ func TestTheSystemDescriptionsAddresses(t *testing.T) {
 	}
 }
 
+func TestADriverWithoutSRIOVMakesNoVFs(t *testing.T) {
+	m, err := sim.New(sim.Description{PFs: []sim.PFDescription{{PCI: "0000:01:00.0", Model: "X710", Name: "eth0", Driver: "other"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := numVFs(t, m, "0000:01:00.0", 1); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("got %v, want ENOENT", err)
+	}
+}
+
+func TestAnyNICCanBeDescribed(t *testing.T) {
+	m, err := sim.Parse([]byte(`
+pfs:
+- {pci: "0000:03:00.0", model: generic, name: nic0, driver: sfc, vendor: "1924", device: "0b03", vfDevice: "1b03", vfDriver: sfc_vf, totalvfs: 4, maxMTU: 9202}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustNumVFs(t, m, "0000:03:00.0", 1)
+	want := `0000:03:00.0 1924:0b03 driver=sfc name=nic0 mac=00:02:c9:00:03:00 mtu=1500 up=true master=none tc=absent numvfs=1/4 autoprobe=true
+  vf 0 0000:03:00.1 driver=sfc_vf admin=none name=nic0v0 mac=random mtu=1500 up=false
+link lo kind=none mtu=65536 parent=none master=none
+`
+	if diff := cmp.Diff(want, m.Snapshot()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestLostEventsAreSaidToBeLost(t *testing.T) {
 	m := machine(t, "two-port-connectx5.yaml")
 	events, err := m.Host().Events.Watch(t.Context())

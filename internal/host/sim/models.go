@@ -34,6 +34,7 @@ type model struct {
 	steering       bool // has the devlink parameter flow_steering_mode
 	rdma           bool // the driver makes an RDMA device per function
 	portNames      bool // the PF has a phys_port_name
+	noHook         bool // the driver cannot make VFs
 	virtual        bool // the device is itself the VF
 	virtio         bool // the netdev stands under <function>/virtioN
 	// macNeedsUp: the VF learns its admin MAC over a mailbox that the PF serves

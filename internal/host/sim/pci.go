@@ -45,7 +45,7 @@ func (m *Machine) storeNumVFs(pf *function, n int) error {
 	switch {
 	case n == now:
 		return nil
-	case driver == "" || driver != pf.model.driver || pf.model.vfDriver == "":
+	case driver == "" || driver != pf.model.driver || pf.model.noHook:
 		return syscall.ENOENT // no driver, or one without sriov_configure
 	case n != 0 && now != 0:
 		return syscall.EBUSY

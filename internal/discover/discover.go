@@ -105,11 +105,14 @@ func candidate(files fs.ReadLinkFS, addr hw.PCIAddr, nics NICList) (bool, error)
 	}
 	// The first octet 02 is a network controller (PCI Code and ID Assignment
 	// specification, section 1.3).
-	if !strings.HasPrefix(class, "0x02") || exists(files, host.Attr(addr, "physfn")) {
+	if !strings.HasPrefix(class, "0x02") {
 		return false, nil
 	}
-	if exists(files, host.Attr(addr, "sriov_totalvfs")) {
-		return true, nil
+	if vf, err := exists(files, host.Attr(addr, "physfn")); vf || err != nil {
+		return false, err
+	}
+	if sriov, err := exists(files, host.Attr(addr, "sriov_totalvfs")); sriov || err != nil {
+		return sriov, err
 	}
 	vendor, device, err := ids(files, addr)
 	if err != nil {
@@ -134,9 +137,13 @@ func id(files fs.FS, addr hw.PCIAddr, attr string) (hw.ID, error) {
 	return hw.ParseID(text)
 }
 
-func exists(files fs.ReadLinkFS, name string) bool {
+// exists tells "not there" from "cannot be read".
+func exists(files fs.ReadLinkFS, name string) (bool, error) {
 	_, err := files.Lstat(name)
-	return err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // names are the entries of a folder, sorted; a missing folder has none.

@@ -51,7 +51,11 @@ func (l looker) pf(ctx context.Context, addr hw.PCIAddr) (*hw.PF, error) {
 	if err := l.link(ctx, pf); err != nil {
 		return nil, err
 	}
-	if exists(files, host.Attr(addr, "sriov_totalvfs")) {
+	sriov, err := exists(files, host.Attr(addr, "sriov_totalvfs"))
+	if err != nil {
+		return nil, err
+	}
+	if sriov {
 		return pf, l.sriov(ctx, pf)
 	}
 	if l.nics.ListedVF(vendor, device) {

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package discover_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeovn/sriov-network-operator/internal/catalog"
+	"github.com/kubeovn/sriov-network-operator/internal/discover"
+	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+func described(t *testing.T, name string) *sim.Machine {
+	t.Helper()
+	text, err := os.ReadFile("../../test/machines/" + name + ".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(text))
+}
+
+func parse(t *testing.T, text string) *sim.Machine {
+	t.Helper()
+	m, err := sim.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func look(t *testing.T, m *sim.Machine) hw.Inventory {
+	t.Helper()
+	inv, err := discover.Machine(t.Context(), m.Reader(), catalog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv
+}
+
+func pf(t *testing.T, inv hw.Inventory, addr string) hw.PF {
+	t.Helper()
+	a, err := hw.ParsePCIAddr(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, ok := inv.PF(a)
+	if !ok {
+		t.Fatalf("%s is not discovered; problems: %v", addr, inv.Problems)
+	}
+	return found
+}
+
+// What runs over a PF is found through bonds, VLANs, bridges and OVS, and in no
+// other direction: what hangs on the same bridge is not on this PF.
+func TestWhatOfTheHostRunsOverAPFIsMarked(t *testing.T) {
+	inv := look(t, parse(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01"}
+- {pci: "0000:01:00.1", model: "82576", name: eth1, mac: "02:00:00:00:00:02"}
+- {pci: "0000:02:00.0", model: "82576", name: eth2, mac: "02:00:00:00:00:03"}
+- {pci: "0000:02:00.1", model: "82576", name: eth3, mac: "02:00:00:00:00:04"}
+- {pci: "0000:03:00.0", model: "82576", name: eth4, mac: "02:00:00:00:00:05"}
+- {pci: "0000:03:00.1", model: "82576", name: eth5, mac: "02:00:00:00:00:06"}
+links:
+- {name: bond0, kind: bond, members: [eth0]}
+- {name: bond0.7, kind: vlan, parent: bond0}
+- {name: br0, kind: bridge, members: [bond0.7]}
+- {name: ovs-system, kind: openvswitch, members: [eth1]}
+- {name: eth2.5, kind: vlan, parent: eth2}
+- {name: eth4.9, kind: vlan, parent: eth4}
+defaultRoutes: [br0, eth3, eth4.9]
+`))
+	for addr, want := range map[string][]string{
+		"0000:01:00.0": {"bond bond0", "bridge br0", "default route via br0"},
+		"0000:01:00.1": {"OVS bridge"},
+		"0000:02:00.0": nil, // a VLAN that carries nothing of the host
+		"0000:02:00.1": {"default route via eth3"},
+		"0000:03:00.0": {"default route via eth4.9"},
+		"0000:03:00.1": nil,
+	} {
+		if diff := cmp.Diff(want, pf(t, inv, addr).InUseBy); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", addr, diff)
+		}
+	}
+}
+
+func TestABrokenDeviceHidesNoOther(t *testing.T) {
+	m := described(t, "two-port-connectx5")
+	m.Fail("read:sys/bus/pci/devices/0000:5f:00.0/sriov_totalvfs", unix.EIO)
+	inv := look(t, m)
+	if len(inv.PFs) != 1 || inv.PFs[0].Netdev != "ens41f1np1" {
+		t.Errorf("discovered %+v", inv.PFs)
+	}
+	if len(inv.Problems) != 1 || !strings.Contains(inv.Problems[0], "0000:5f:00.0") || !strings.Contains(inv.Problems[0], "input/output error") {
+		t.Errorf("problems: %v", inv.Problems)
+	}
+}
+
+func TestAModeThatCannotBeReadIsUnknownAndNotLegacy(t *testing.T) {
+	m := described(t, "two-port-connectx5")
+	m.Fail("read:devlink:0000:5f:00.0/eswitch", unix.EIO)
+	got := pf(t, look(t, m), "0000:5f:00.0").Eswitch
+	if mode, known := got.Get(); known || !strings.Contains(got.Unknown, "input/output error") {
+		t.Errorf("mode %q, unknown because %q", mode, got.Unknown)
+	}
+}
+
+func TestADriverWithoutAnEswitchIsLegacy(t *testing.T) {
+	got := pf(t, look(t, described(t, "igb-4ports")), "0000:01:00.0")
+	if mode, known := got.Eswitch.Get(); !known || mode != hw.EswitchLegacy || !got.EswitchAbsent {
+		t.Errorf("mode %q, known %t, absent %t", mode, known, got.EswitchAbsent)
+	}
+}
+
+func TestAMachineWhoseNetdevsCannotBeListedIsAnError(t *testing.T) {
+	m := described(t, "igb-4ports")
+	m.Fail("read:links", unix.EPERM)
+	if _, err := discover.Machine(t.Context(), m.Reader(), catalog.Default()); !errors.Is(err, unix.EPERM) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDiscoveryEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := discover.Machine(ctx, described(t, "igb-4ports").Reader(), catalog.Default()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAVFInAPodIsAway(t *testing.T) {
+	m := parse(t, `
+pfs:
+- pci: "0000:01:00.0"
+  model: "82576"
+  name: eth0
+  mac: "02:00:00:00:00:01"
+  numvfs: 3
+  vfs: [{index: 1, away: true}, {index: 2, driver: vfio-pci}]
+`)
+	vfs := pf(t, look(t, m), "0000:01:00.0").VFs
+	if len(vfs) != 3 || vfs[0].Away || !vfs[1].Away || vfs[2].Away || vfs[2].Driver != "vfio-pci" || vfs[0].Netdev == "" {
+		t.Errorf("VFs: %+v", vfs)
+	}
+}
+
+func TestRepresentorsBelongToTheirVFsAndAreNoPF(t *testing.T) {
+	m := parse(t, `
+pfs:
+- {pci: "0000:5f:00.0", model: ConnectX-5, name: ens1f0, mac: "08:c0:eb:f4:85:ab", totalvfs: 8, numvfs: 3, eswitch: switchdev}
+`)
+	got := pf(t, look(t, m), "0000:5f:00.0")
+	if got.Netdev != "ens1f0" || got.PhysSwitchID == "" || got.PhysPortName != "p0" {
+		t.Errorf("PF: %s, switch %q, port %q", got.Netdev, got.PhysSwitchID, got.PhysPortName)
+	}
+	seen := map[string]bool{}
+	for _, vf := range got.VFs {
+		if vf.Representor == "" || seen[vf.Representor] {
+			t.Errorf("VF %d has the representor %q", vf.Index, vf.Representor)
+		}
+		seen[vf.Representor] = true
+	}
+}
+
+func TestADeviceOfAVirtualMachineIsItsOwnVF(t *testing.T) {
+	inv := look(t, described(t, "virtio-guest"))
+	if len(inv.PFs) == 0 {
+		t.Fatalf("nothing is discovered: %v", inv.Problems)
+	}
+	got := inv.PFs[0]
+	if !got.Virtual || got.NumVFs != 1 || len(got.VFs) != 1 || got.VFs[0].Addr != got.Addr {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestANICThatIsNotListedIsShownAndMarked(t *testing.T) {
+	m := described(t, "two-port-connectx5")
+	inv, err := discover.Machine(t.Context(), m.Reader(), catalog.Table{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inv.PFs) != 2 || !inv.PFs[0].Unlisted {
+		t.Errorf("got %+v", inv.PFs)
+	}
+}

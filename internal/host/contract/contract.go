@@ -6,9 +6,12 @@ package contract
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,13 +200,21 @@ func (c check) numVFs() int {
 	return n
 }
 
-// makeVFs makes VFs and waits until all have their netdevs.
+// makeVFs makes VFs and waits until udev is done with the netdevs of all: until
+// then it renames them, and gives those with a random address another one
+// (systemd.link, MACAddressPolicy=persistent).
 func (c check) makeVFs(n int) []hw.PCIAddr {
 	c.Helper()
+	events := c.watch()
 	c.setNumVFs(n)
 	vfs := c.vfs(n)
-	for _, vf := range vfs {
-		c.awaitNetdev(vf)
+	for waiting := slices.Clone(vfs); len(waiting) > 0; {
+		told := c.seen(events, fmt.Sprintf("udev's add of the netdevs of %v", waiting), func(e host.Event) bool {
+			return e.Source == host.FromUdev && e.Subsystem == "net" && e.Action == "add"
+		})
+		waiting = slices.DeleteFunc(waiting, func(vf hw.PCIAddr) bool {
+			return strings.Contains(told.Path, "/"+vf.String()+"/net/")
+		})
 	}
 	return vfs
 }
@@ -249,8 +260,8 @@ func (c check) driver(dev hw.PCIAddr) string {
 	return driver
 }
 
-// awaitNetdev waits until the function has a netdev that udev is done with, and
-// says what it is.
+// awaitNetdev waits until the function has a netdev and says what it is. Udev may
+// not be done with it; see makeVFs.
 func (c check) awaitNetdev(dev hw.PCIAddr) host.Link {
 	c.Helper()
 	var link host.Link

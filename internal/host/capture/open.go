@@ -136,21 +136,20 @@ func (l *loader) folder(name string) error {
 			return err
 		}
 		n := &node{known: true, mode: e.Type() | 0o644}
-		var content io.Reader = bytes.NewReader(nil)
-		switch e.Type() {
-		case 0:
+		var content io.Reader
+		switch {
+		case n.mode.IsRegular():
 			f, err := files.Open(name)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = f.Close() }() // nothing was written
 			content = f
-		case fs.ModeDir:
-		case fs.ModeSymlink:
+		case n.mode.Type() == fs.ModeSymlink:
 			if n.target, err = fs.ReadLink(files, name); err != nil {
 				return err
 			}
-		default:
+		case !n.mode.IsDir():
 			return fmt.Errorf("%s: %w", name, errKind)
 		}
 		return l.entry(name, n, content)

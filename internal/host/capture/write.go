@@ -85,12 +85,12 @@ func writeEntry(out *tar.Writer, name string, n *node) error {
 	// Whoever unpacks a capture may read and remove it, whatever the machine's
 	// permissions were.
 	header := tar.Header{Name: name, Format: tar.FormatPAX, Mode: 0o644}
-	switch n.mode.Type() {
-	case 0:
+	switch kind := n.mode.Type(); {
+	case n.mode.IsRegular():
 		header.Typeflag, header.Size = tar.TypeReg, int64(len(n.data))
-	case fs.ModeDir:
+	case n.mode.IsDir():
 		header.Typeflag, header.Name, header.Mode = tar.TypeDir, name+"/", 0o755
-	case fs.ModeSymlink:
+	case kind == fs.ModeSymlink:
 		header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, n.target, 0o777
 	default:
 		return errKind

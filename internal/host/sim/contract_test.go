@@ -75,7 +75,10 @@ func nics() map[string]nic {
 func TestEveryNICKeepsTheContract(t *testing.T) {
 	for name, n := range nics() {
 		t.Run(name, func(t *testing.T) {
-			contract.Run(t, func(t *testing.T) contract.Subject { return subject(t, machine(t, n.machine), n) })
+			contract.Run(t, func(t *testing.T) contract.Subject {
+				t.Helper()
+				return subject(t, machine(t, n.machine), n)
+			})
 		})
 	}
 }
@@ -85,6 +88,7 @@ func TestTheContractHoldsWhenEverythingTakesTime(t *testing.T) {
 	for _, name := range []string{"ConnectX-5", "82576"} {
 		t.Run(name, func(t *testing.T) {
 			contract.Run(t, func(t *testing.T) contract.Subject {
+				t.Helper()
 				m := machine(t, nics()[name].machine)
 				m.SetDelays(sim.Delays{
 					NumVFs: ms, AddVF: ms, RemoveVF: ms, RemoveTail: 2 * ms, Bind: ms, Unbind: ms, MTU: ms, Up: ms, VFMAC: ms,
@@ -104,7 +108,10 @@ func TestAMachineWithoutIOMMUKeepsTheContract(t *testing.T) {
 	}
 	n := nics()["82576"]
 	n.pf.HasVFIO, n.pf.NoIOMMU = false, true
-	contract.Run(t, func(t *testing.T) contract.Subject { return subject(t, m, n) })
+	contract.Run(t, func(t *testing.T) contract.Subject {
+		t.Helper()
+		return subject(t, m, n)
+	})
 }
 
 // undoing fails the test if something could not be done, or is not undone.

@@ -17,7 +17,8 @@ import (
 )
 
 // Machine is one simulated machine. All its methods may be called at the same
-// time from several goroutines. Make one with Parse or New.
+// time from several goroutines. Make one with Parse or New; a test in a bubble of
+// testing/synctest makes it there, and then Delays cost no time.
 type Machine struct {
 	nodeName string
 
@@ -194,6 +195,7 @@ func (m *Machine) Host() host.Host {
 
 // TakeVF moves the VF's netdev into another network namespace, as a pod does.
 func (m *Machine) TakeVF(ref hw.VFRef) error {
+	defer m.udevCatchUp() // when m.mu is free again
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	nd, err := m.vfNetdev(ref)
@@ -207,6 +209,7 @@ func (m *Machine) TakeVF(ref hw.VFRef) error {
 
 // ReturnVF brings the VF's netdev back.
 func (m *Machine) ReturnVF(ref hw.VFRef) error {
+	defer m.udevCatchUp() // when m.mu is free again
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	nd, err := m.vfNetdev(ref)
@@ -220,6 +223,7 @@ func (m *Machine) ReturnVF(ref hw.VFRef) error {
 
 // SetDown takes the link of a PF down, as a person does.
 func (m *Machine) SetDown(pf hw.PCIAddr) error {
+	defer m.udevCatchUp() // when m.mu is free again
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.functions[pf]

@@ -82,7 +82,7 @@ func (h hands) ready(ctx context.Context, a plan.Action) deed {
 	case plan.SetNumVFs:
 		return h.setNumVFs(a)
 	case plan.SetAdminMACs:
-		return h.setAdminMACs(ctx, a)
+		return h.setAdminMACs(a)
 	case plan.SetGUIDs:
 		return h.setGUIDs(a)
 	case plan.UnbindVFs:

@@ -470,8 +470,9 @@ func faultOf(pf hw.PCIAddr, a plan.Action) string {
 		return fmt.Sprintf("vf:%s#%d/mac", pf, a.MACs[0].VF)
 	case plan.Claim:
 		return fmt.Sprintf("etc/sriov-operator/pci/%s", pf)
+	default:
+		return ""
 	}
-	return ""
 }
 
 func text(p plan.Plan) string {

@@ -15,45 +15,35 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
 )
 
-func (h hands) setAdminMACs(ctx context.Context, a plan.SetAdminMACs) deed {
-	// A PF with very many VFs cannot tell their MACs: the kernel's answer does not
-	// fit its message. What was assigned then counts as done.
-	assigned := false
-	return h.on(h.pf(a.PF),
-		func(dev netdev) (holds, error) {
-			missing, err := h.missingMACs(ctx, dev.index, a.MACs)
-			if errors.Is(err, host.ErrUnsupported) {
-				return holds{yes: assigned}, nil
-			}
-			return holds{
-				yes:  len(missing) == 0,
-				view: fmt.Sprintf("%d of %d VFs have another admin MAC", len(missing), len(a.MACs)),
-			}, err
-		},
-		func(ctx context.Context, dev netdev) error {
-			err := h.assignMACs(ctx, dev.index, a.MACs)
-			assigned = err == nil
+func (h hands) setAdminMACs(a plan.SetAdminMACs) deed {
+	return deed{do: func(ctx context.Context) error {
+		dev, err := h.await(ctx, h.pf(a.PF))
+		if err != nil {
 			return err
-		},
-	)
+		}
+		return h.assignMACs(ctx, dev, a.MACs)
+	}}
 }
 
 // assignMACs sets one MAC after another: each holds the kernel's one lock for
-// netdevs anyway.
-func (h hands) assignMACs(ctx context.Context, pfIndex int, macs []plan.VFMAC) error {
-	missing, err := h.missingMACs(ctx, pfIndex, macs)
-	if errors.Is(err, host.ErrUnsupported) {
-		missing, err = macs, nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, m := range missing {
-		if err := h.host.LinkCtl.SetVFMAC(ctx, pfIndex, m.VF, m.MAC); err != nil {
+// netdevs anyway. It does not look before: some PFs list the address that a VF
+// chose for itself as if they had assigned it.
+func (h hands) assignMACs(ctx context.Context, dev netdev, macs []plan.VFMAC) error {
+	for _, m := range macs {
+		if err := h.host.LinkCtl.SetVFMAC(ctx, dev.index, m.VF, m.MAC); err != nil {
 			return fmt.Errorf("set the admin MAC of VF %d to %s: %w", m.VF, m.MAC, err)
 		}
 	}
-	return nil
+	return h.bell.until(ctx, func() (holds, error) {
+		missing, err := h.missingMACs(ctx, dev.index, macs)
+		if errors.Is(err, host.ErrUnsupported) {
+			return holds{yes: true}, nil // a PF with very many VFs cannot tell
+		}
+		return holds{
+			yes:  len(missing) == 0,
+			view: fmt.Sprintf("%d of %d VFs have another admin MAC", len(missing), len(macs)),
+		}, err
+	})
 }
 
 // missingMACs are those that the PF does not have yet.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"reflect"
 	"sync"
@@ -102,11 +103,7 @@ func read(files fs.FS, pf hw.PCIAddr) (plan.Record, error) {
 func (l *Ledger) Memory() plan.Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make(plan.Memory, len(l.records))
-	for pf, rec := range l.records {
-		out[pf] = rec
-	}
-	return out
+	return maps.Clone(l.records)
 }
 
 // Torn are the files that could not be read, in the order of the folder.

@@ -73,8 +73,9 @@ func needsNode(a Action) bool {
 	switch a.(type) {
 	case BindVFs, SetEswitchMode, CreateVDPA:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // node finishes what concerns the node: each module once, udev's reload after the
@@ -142,6 +143,7 @@ func changesRules(steps []Step) bool {
 		switch s.Do.(type) {
 		case WriteFile, RemoveFile:
 			return true
+		default:
 		}
 	}
 	return false

@@ -195,6 +195,7 @@ func (p *pfPlan) remember() {
 			if p.record.set(do.From) {
 				p.claim.WasMTU = do.From
 			}
+		default:
 		}
 	}
 	if hostBlocked := len(p.blocked) > 0 && len(p.steps) == 0 && !p.known; hostBlocked {

@@ -345,10 +345,12 @@ func TestWithoutAnIOMMUVFsForUserspaceAreMadeAndNotBound(t *testing.T) {
 	}
 }
 
+// Its VFs may have chosen their MACs themselves, so they are pinned before they
+// change their driver.
 func TestAnExternallyManagedPFIsOnlyUsed(t *testing.T) {
 	p := Compute(want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 2, ExternallyManaged: true,
 		Groups: []desired.Group{group(0, 1, desired.VFIO)}}), machine(pf(port0, "mlx5_core", 4)), nil, catalog.Default())
-	if diff := cmp.Diff([]string{"bind 0-1 vfio-pci"}, verbs(p)); diff != "" {
+	if diff := cmp.Diff([]string{"SetAdminMACs", "bind 0-1 vfio-pci"}, verbs(p)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -134,8 +134,11 @@ func (p *pfPlan) adminMAC(n vfNeed, vf hw.VF, ref hw.VFRef) hw.MAC {
 		return hw.DeriveMAC(p.saw.Seed(), ref)
 	}
 	admin, known := vf.AdminMAC.Get()
+	// Some PFs list the address that a VF chose for itself as if they had assigned
+	// it (igb, i40e, ice). Of VFs that others made, only assigning it makes sure.
+	certain := known && !admin.IsZero() && (p.record.MadeVFs || !n.bind)
 	switch {
-	case !known || !admin.IsZero():
+	case !known || certain:
 		return ""
 	case vf.Netdev != "" && !vf.MAC.IsZero():
 		return vf.MAC

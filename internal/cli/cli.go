@@ -129,6 +129,11 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.Err, "note: "+format+"\n", args...)
 }
 
+// warn prints what may surprise.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.Err, "warning: "+format+"\n", args...)
+}
+
 // complain prints what is wrong.
 func (a *app) complain(format string, args ...any) {
 	fmt.Fprintf(a.Err, "error: "+format+"\n", args...)

@@ -6,7 +6,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"os"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -201,7 +200,7 @@ func (in *input) policy(name string) manifest.Object {
 	return manifest.Object{Kind: sriovv1.KindSriovNetworkNodePolicy, Name: name}
 }
 
-// inventory reads the inventory from the file of --state, and the node's name.
+// stateFile reads the inventory from the file of --state, and the node's name.
 func (a *app) stateFile() (hw.Inventory, string, error) {
 	set := manifest.Read([]string{a.global.state}, a.In)
 	if len(set.Problems) > 0 {
@@ -216,10 +215,4 @@ func (a *app) stateFile() (hw.Inventory, string, error) {
 		a.note("%s: %s", a.global.state, p)
 	}
 	return inv, states[0].Name, nil
-}
-
-// exists reports whether a file can be read, to fail before work begins.
-func exists(name string) error {
-	_, err := os.Stat(name)
-	return err
 }

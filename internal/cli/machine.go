@@ -39,7 +39,7 @@ func (a *app) open() (machine, error) {
 		return machine{kind: thisMachine, name: a.Hostname, reader: h.Reader, host: h}, err
 	}
 	if !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(filepath.Ext(name))) {
-		return a.openCaptured(name)
+		return openCaptured(name)
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {

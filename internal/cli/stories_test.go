@@ -40,14 +40,14 @@ func tell(t *testing.T, name string) {
 	w := world{this: parsed(t, machine)}
 	policies := file(t, "policy.yaml", policy)
 	if before, ok := part(story, "before.yaml"); ok {
-		if got := w.run(t, "apply", "-f", file(t, "before.yaml", before), "--yes"); got.code != ExitDone {
+		if got := w.run(t, "apply", "--step-timeout", "20s", "-f", file(t, "before.yaml", before), "--yes"); got.code != ExitDone {
 			t.Fatalf("what is applied first:\n%s%s", got.out, got.err)
 		}
 	}
 	plan := w.run(t, "plan", "--detailed-exitcode", "-f", policies)
 	notes := strings.ReplaceAll(plan.err, policies, "policy.yaml")
 	writes := w.this.Writes()
-	applied := w.run(t, "apply", "--yes", "-o", "yaml", "-f", policies)
+	applied := w.run(t, "apply", "--yes", "-o", "yaml", "--step-timeout", "20s", "-f", policies)
 	if plan.code == ExitDone && w.this.Writes() != writes {
 		t.Errorf("nothing was to be done and %d changes were made", w.this.Writes()-writes)
 	}
@@ -71,7 +71,7 @@ func tell(t *testing.T, name string) {
 func second(t *testing.T, w world, policies string) {
 	t.Helper()
 	writes := w.this.Writes()
-	again := w.run(t, "apply", "--yes", "-f", policies)
+	again := w.run(t, "apply", "--yes", "--step-timeout", "20s", "-f", policies)
 	if w.this.Writes() != writes || !strings.Contains(again.out, "nothing to do") {
 		t.Errorf("the second apply made %d changes and said:\n%s%s", w.this.Writes()-writes, again.out, again.err)
 	}

@@ -6,6 +6,8 @@ package converge
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 
 	"github.com/kubeovn/sriov-network-operator/internal/catalog"
@@ -68,11 +70,10 @@ type Outlook struct {
 func Foresee(w Wish, o Observation, nics catalog.Table) Outlook {
 	rendered := w.Policies.Render(w.Node, o.Inventory, w.RDMAMode)
 	out := Outlook{Observation: o, Desired: rendered.Desired, Trace: rendered.Trace}
-	memory := o.Memory
 	if w.Uncertain {
-		memory, out.Spared = certain(rendered.Desired, memory)
+		o, out.Spared = certain(rendered.Desired, o)
 	}
-	out.Plan = Plan(rendered.Desired, Observation{Inventory: o.Inventory, Memory: memory, Torn: o.Torn}, nics)
+	out.Plan = Plan(rendered.Desired, o, nics)
 	return out
 }
 
@@ -85,19 +86,26 @@ func Plan(want desired.Node, o Observation, nics catalog.Table) plan.Plan {
 	return p
 }
 
-// certain forgets the PFs that nobody asks for.
-func certain(want desired.Node, memory plan.Memory) (plan.Memory, []hw.PCIAddr) {
-	kept := plan.Memory{}
+// certain leaves out what is remembered of the PFs that nobody asks for, and
+// their rules.
+func certain(want desired.Node, o Observation) (Observation, []hw.PCIAddr) {
 	var spared []hw.PCIAddr
-	for addr, record := range memory {
-		if _, asked := want.PF(addr); asked {
-			kept[addr] = record
-		} else {
+	o.Memory = maps.Clone(o.Memory)
+	maps.DeleteFunc(o.Memory, func(addr hw.PCIAddr, _ plan.Record) bool {
+		_, asked := want.PF(addr)
+		if !asked {
 			spared = append(spared, addr)
 		}
-	}
+		return !asked
+	})
+	o.Inventory.OwnedFiles = maps.Clone(o.Inventory.OwnedFiles)
+	maps.DeleteFunc(o.Inventory.OwnedFiles, func(name, _ string) bool {
+		addr, ours := hw.OwnedRule(path.Base(name))
+		_, asked := want.PF(addr)
+		return ours && !asked
+	})
 	slices.SortFunc(spared, hw.PCIAddr.Compare)
-	return kept, spared
+	return o, spared
 }
 
 // Execute carries a plan out. Its error joins all failures, each an

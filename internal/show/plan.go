@@ -78,7 +78,7 @@ func steps(p plan.Plan) string {
 			t.row(fmt.Sprintf("  %*d  %s", width, i+1, Action(s.Do)), Disturbs(s), line(s.Why.String()))
 		}
 	}
-	section("the node, first", p.Before)
+	section("the node", p.Before)
 	for _, l := range p.Lanes {
 		section(Port(l.PF, l.Name), l.Steps)
 	}

@@ -36,7 +36,7 @@ func Script(p plan.Plan, records string) (string, error) {
 	for _, b := range p.Notices {
 		s.comment("worth knowing: %s", Finding(b))
 	}
-	s.section("the node, first", p.Before)
+	s.section("the node", p.Before)
 	var names []string
 	for _, l := range p.Lanes {
 		name := "lane_" + strings.NewReplacer(":", "_", ".", "_").Replace(l.PF.String())

@@ -41,7 +41,6 @@ const (
 // Reasons why something that was asked for is not done.
 const (
 	PFMissing            Reason = "PFMissing"
-	PFUnreadable         Reason = "PFUnreadable"
 	TotalVFsExceeded     Reason = "TotalVFsExceeded"
 	EswitchUnsupported   Reason = "EswitchUnsupported"
 	EswitchUnreadable    Reason = "EswitchUnreadable"
@@ -58,7 +57,6 @@ const (
 	VirtualMTU           Reason = "VirtualMTU"
 	VirtualUserspace     Reason = "VirtualUserspace"
 	LedgerTorn           Reason = "LedgerTorn"
-	SteeringUnsupported  Reason = "SteeringUnsupported"
 	RDMAModeDiffers      Reason = "RDMAModeDiffers"
 	OrderingAssumed      Reason = "OrderingAssumed"
 	RepresentorNameLong  Reason = "RepresentorNameLong"

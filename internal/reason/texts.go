@@ -52,7 +52,6 @@ func texts() map[Reason]text {
 		PolicyGone:         {"No policy asks for this PF any more.", ""},
 
 		PFMissing:            {"The machine has no such PF.", "Check that the card is seated and its driver is bound (`lspci -nnk`), or remove the policy's selector for it."},
-		PFUnreadable:         {"The PF could not be read.", "See the kernel's log for the device; the cause is in the message."},
 		TotalVFsExceeded:     {"The policy asks for more VFs than the hardware offers.", "Lower numVfs, or raise the firmware's limit (for NVIDIA: `mlxconfig set SRIOV_EN=1 NUM_OF_VFS=n` and a reboot). A limit of 0 usually means that SR-IOV is off in the BIOS."},
 		EswitchUnsupported:   {"The driver offers no eSwitch mode.", "Use eSwitchMode legacy for this NIC, or a NIC and driver with switchdev."},
 		EswitchUnreadable:    {"The eSwitch mode could not be read, so it is not known what a change would do.", "Run `devlink dev eswitch show pci/<address>` and see the message."},
@@ -68,8 +67,7 @@ func texts() map[Reason]text {
 		VirtualCount:         {"In a virtual machine the VF is the device: there is exactly one, whatever numVfs says.", "Set numVfs to 1."},
 		VirtualMTU:           {"In a virtual machine the platform sets the MTU; it is left alone.", "Remove mtu from the policy."},
 		VirtualUserspace:     {"The NIC's driver splits traffic between kernel and userspace by itself; DPDK needs no vfio-pci here.", "Use deviceType netdevice."},
-		LedgerTorn:           {"The record of what was configured cannot be read; the PF counts as ours with unknown beginnings.", "Nothing needs doing: the record is written anew. A reset goes to legacy mode and MTU 1500."},
-		SteeringUnsupported:  {"The driver has no choice of steering mode.", ""},
+		LedgerTorn:           {"The record of what was configured cannot be read; the PF counts as ours with unknown beginnings.", "Nothing needs doing: the record is written anew. A reset removes its VFs, goes to legacy mode and leaves the MTU."},
 		RDMAModeDiffers:      {"The kernel is in another RDMA namespace mode than the node asks for.", "Set `options ib_core netns_mode=0` (exclusive) or `=1` (shared) in /etc/modprobe.d and reboot."},
 		OrderingAssumed:      {"The driver's order of eSwitch changes is not known; the usual one is taken.", "Watch the first change on this NIC, and report what its driver needs."},
 		RepresentorNameLong:  {"A representor's name would be longer than the 15 characters that the kernel takes; it keeps the name it has.", "Give the PF a shorter name."},

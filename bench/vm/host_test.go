@@ -51,7 +51,7 @@ func readLoad(b *testing.B, g guest) hostLoad {
 		}
 		return out
 	}
-	all := numbers("/proc/stat", 1)                              // user nice system idle iowait …
+	all := numbers("/proc/stat", 1)                               // user nice system idle iowait …
 	own := numbers(fmt.Sprintf("/proc/%d/stat", g.PID()), 13)[:2] // utime stime
 	l := hostLoad{idle: all[3] + all[4], qemu: own[0] + own[1]}
 	for _, n := range all[:8] {

@@ -17,7 +17,7 @@ import (
 )
 
 // linkControl is host.LinkControl.
-type linkControl struct{ links links }
+type linkControl struct{}
 
 // SetMTU implements host.LinkControl.
 func (linkControl) SetMTU(ctx context.Context, index, mtu int) error {
@@ -79,6 +79,6 @@ func setLink(ctx context.Context, body payload) error {
 }
 
 // EnableTCOffload implements host.LinkControl.
-func (c linkControl) EnableTCOffload(ctx context.Context, name string) error {
+func (linkControl) EnableTCOffload(ctx context.Context, name string) error {
 	return enableFeature(ctx, name, tcOffload)
 }

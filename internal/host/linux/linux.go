@@ -39,7 +39,7 @@ func New(root string) (host.Host, error) {
 		Reader:     r,
 		Attrs:      attrs,
 		Conf:       confWriter{root: root},
-		LinkCtl:    linkControl{links: links{}},
+		LinkCtl:    linkControl{},
 		DevlinkCtl: devlinkControl{},
 		VDPA:       vdpaControl{files: r.Files, attrs: attrs},
 		Modules:    moduleLoader{files: r.Files, programs: programs},

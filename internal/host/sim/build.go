@@ -230,6 +230,22 @@ func (b builder) pf(path string, d PFDescription, nic model) error {
 
 // checkPF looks at the fields that no later step would refuse.
 func (b builder) checkPF(path string, d PFDescription, nic model) error {
+	if err := b.checkNames(path, d, nic); err != nil {
+		return err
+	}
+	switch t := hw.LinkType(d.LinkType); {
+	case t != hw.LinkUnknown && t != hw.LinkEthernet && t != hw.LinkInfiniBand:
+		return wrong(path+".linkType", "%q is neither ETH nor IB", d.LinkType)
+	case d.Eswitch != "" && nic.eswitch == eswitchAbsent:
+		return wrong(path+".eswitch", "model %s has no eSwitch", nic.name)
+	case d.Eswitch != "" && d.Eswitch != string(hw.EswitchLegacy) && d.Eswitch != string(hw.EswitchSwitchdev):
+		return wrong(path+".eswitch", "%q is neither legacy nor switchdev", d.Eswitch)
+	}
+	return checkNumbers(path, d, nic)
+}
+
+// checkNames checks what the PF and its driver are called, and its MACs.
+func (b builder) checkNames(path string, d PFDescription, nic model) error {
 	if d.Driver != noDriver && !netdevName(d.Name) {
 		return wrong(path+".name", "%q is no name for a netdev", d.Name)
 	}
@@ -244,18 +260,17 @@ func (b builder) checkPF(path string, d PFDescription, nic model) error {
 	if b.m.named(d.Name) != nil {
 		return wrong(path+".name", "%s is described twice", d.Name)
 	}
-	for field, mac := range map[string]string{".mac": d.MAC, ".permMAC": d.PermMAC} {
-		if _, err := hw.ParseMAC(mac); mac != "" && err != nil {
-			return wrong(path+field, "%w", err)
+	for _, mac := range []struct{ field, text string }{{".mac", d.MAC}, {".permMAC", d.PermMAC}} {
+		if _, err := hw.ParseMAC(mac.text); mac.text != "" && err != nil {
+			return wrong(path+mac.field, "%w", err)
 		}
 	}
-	switch t := hw.LinkType(d.LinkType); {
-	case t != hw.LinkUnknown && t != hw.LinkEthernet && t != hw.LinkInfiniBand:
-		return wrong(path+".linkType", "%q is neither ETH nor IB", d.LinkType)
-	case d.Eswitch != "" && nic.eswitch == eswitchAbsent:
-		return wrong(path+".eswitch", "model %s has no eSwitch", nic.name)
-	case d.Eswitch != "" && d.Eswitch != string(hw.EswitchLegacy) && d.Eswitch != string(hw.EswitchSwitchdev):
-		return wrong(path+".eswitch", "%q is neither legacy nor switchdev", d.Eswitch)
+	return nil
+}
+
+// checkNumbers checks how many VFs there are and may be, and the MTU.
+func checkNumbers(path string, d PFDescription, nic model) error {
+	switch {
 	case nic.totalVFs < 0 || nic.totalVFs > maxVFs:
 		return wrong(path+".totalvfs", "%d is not between 0 and %d", nic.totalVFs, maxVFs)
 	case d.NumVFs < 0 || d.NumVFs > nic.totalVFs:

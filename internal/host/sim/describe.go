@@ -116,8 +116,7 @@ func Parse(text []byte) (*Machine, error) {
 		return nil, fmt.Errorf("machine description: %w", plainYAML(err))
 	}
 	m, err := New(desc)
-	var bad *fieldError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*fieldError](err); ok {
 		return nil, fmt.Errorf("machine description: line %d: %w", lineOf(text, bad.path), err)
 	}
 	return m, err
@@ -147,7 +146,7 @@ func lineOf(text []byte, path string) int {
 		return 1
 	}
 	node, line := doc.Content[0], doc.Content[0].Line
-	for _, step := range strings.Split(strings.ReplaceAll(path, "[", ".["), ".") {
+	for step := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
 		key, next := child(node, step)
 		if next == nil {
 			break

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -256,16 +255,4 @@ func vdpaDriver(t hw.VDPAType) string {
 	case hw.VDPANone:
 	}
 	return ""
-}
-
-// vdpaOf is the type of a vDPA device by its name "vdpa:<address>".
-func (m *Machine) vdpaOf(name string) *function {
-	addr, err := hw.ParsePCIAddr(strings.TrimPrefix(name, "vdpa:"))
-	if err != nil {
-		return nil
-	}
-	if f := m.functions[addr]; f != nil && f.vdpa != hw.VDPANone {
-		return f
-	}
-	return nil
 }

@@ -29,15 +29,15 @@ import (
 )
 
 // machine is a described machine with two VFs on its first PF.
-func machine(t testing.TB, name string) *sim.Machine {
-	t.Helper()
+func machine(tb testing.TB, name string) *sim.Machine {
+	tb.Helper()
 	text, err := os.ReadFile(filepath.Join("../../../test/machines", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, err := sim.Parse(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
@@ -95,13 +95,13 @@ func surveyFunction(ctx context.Context, r host.Reader, name string, say func(st
 }
 
 // recorded surveys a machine and gives what it said and the capture.
-func recorded(t testing.TB, r host.Reader) (said string, tarball []byte) {
-	t.Helper()
+func recorded(tb testing.TB, r host.Reader) (said string, tarball []byte) {
+	tb.Helper()
 	rec := capture.Record(r)
-	said = survey(t.Context(), rec.Reader())
+	said = survey(tb.Context(), rec.Reader())
 	var b bytes.Buffer
 	if err := rec.WriteTar(&b); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return said, b.Bytes()
 }
@@ -313,8 +313,8 @@ type entry struct {
 	kind                byte
 }
 
-func tarOf(t testing.TB, entries ...entry) []byte {
-	t.Helper()
+func tarOf(tb testing.TB, entries ...entry) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, e := range entries {
@@ -323,14 +323,14 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 		}
 		h := &tar.Header{Name: e.name, Linkname: e.link, Typeflag: e.kind, Size: int64(len(e.content)), Mode: 0o644}
 		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := io.WriteString(w, e.content); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }

@@ -130,15 +130,15 @@ var (
 	_ host.RDMAReader    = replay{}
 )
 
-func unasked[T any](format string, args ...any) (T, error) {
-	var none T
-	return none, fmt.Errorf(format+": %w", append(args, ErrNotRecorded)...)
+// unasked is the error of a question that nobody asked of the recorded machine.
+func unasked(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, ErrNotRecorded)...)
 }
 
 // Links implements host.LinkReader.
 func (r replay) Links(context.Context) ([]host.Link, error) {
 	if r.links.Links == nil {
-		return unasked[[]host.Link]("list netdevs")
+		return nil, unasked("list netdevs")
 	}
 	return r.links.Links.get()
 }
@@ -147,7 +147,7 @@ func (r replay) Links(context.Context) ([]host.Link, error) {
 func (r replay) VFs(_ context.Context, pfIndex int) ([]host.VFLink, error) {
 	a, ok := r.links.VFs[strconv.Itoa(pfIndex)]
 	if !ok {
-		return unasked[[]host.VFLink]("list the VFs of netdev %d", pfIndex)
+		return nil, unasked("list the VFs of netdev %d", pfIndex)
 	}
 	return a.get()
 }
@@ -155,7 +155,7 @@ func (r replay) VFs(_ context.Context, pfIndex int) ([]host.VFLink, error) {
 // DefaultRoutes implements host.LinkReader.
 func (r replay) DefaultRoutes(context.Context) ([]int, error) {
 	if r.links.DefaultRoutes == nil {
-		return unasked[[]int]("list default routes")
+		return nil, unasked("list default routes")
 	}
 	return r.links.DefaultRoutes.get()
 }
@@ -164,7 +164,7 @@ func (r replay) DefaultRoutes(context.Context) ([]int, error) {
 func (r replay) TCOffload(_ context.Context, name string) (hw.Feature, error) {
 	a, ok := r.links.TCOffload[name]
 	if !ok {
-		return unasked[hw.Feature]("read hw-tc-offload of %s", name)
+		return "", unasked("read hw-tc-offload of %s", name)
 	}
 	return a.get()
 }
@@ -173,7 +173,7 @@ func (r replay) TCOffload(_ context.Context, name string) (hw.Feature, error) {
 func (r replay) EswitchMode(_ context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
 	a, ok := r.devlink.Eswitch[dev.String()]
 	if !ok {
-		return unasked[hw.EswitchMode]("read the eSwitch mode of %s", dev)
+		return "", unasked("read the eSwitch mode of %s", dev)
 	}
 	return a.get()
 }
@@ -182,7 +182,7 @@ func (r replay) EswitchMode(_ context.Context, dev hw.PCIAddr) (hw.EswitchMode, 
 func (r replay) Param(_ context.Context, dev hw.PCIAddr, name string) (string, error) {
 	a, ok := r.devlink.Params[dev.String()][name]
 	if !ok {
-		return unasked[string]("read the devlink parameter %s of %s", name, dev)
+		return "", unasked("read the devlink parameter %s of %s", name, dev)
 	}
 	return a.get()
 }
@@ -190,7 +190,7 @@ func (r replay) Param(_ context.Context, dev hw.PCIAddr, name string) (string, e
 // NetnsMode implements host.RDMAReader.
 func (r replay) NetnsMode(context.Context) (hw.RDMAMode, error) {
 	if r.rdma.NetnsMode == nil {
-		return unasked[hw.RDMAMode]("read the RDMA namespace mode")
+		return "", unasked("read the RDMA namespace mode")
 	}
 	return r.rdma.NetnsMode.get()
 }

@@ -69,8 +69,7 @@ func (r *Recorder) lookup(real string) (*node, error) {
 
 // cause takes the path out of an error, to which another one is put.
 func cause(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err
 	}
 	return err
@@ -80,8 +79,7 @@ func cause(err error) error {
 // links that led to the file.
 func fileFault(err error) *fault {
 	out := faultOf(cause(err))
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		out.Op = at.Op
 	}
 	return out

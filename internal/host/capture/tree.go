@@ -78,23 +78,29 @@ func resolve(name string, itself bool, lookup func(real string) (*node, error)) 
 		if hops++; hops > maxLinks {
 			return "", nil, syscall.ELOOP
 		}
-		// The link's folder is a real path, so ".." can be resolved as text. What
-		// leads out of the recorded machine leads nowhere.
-		target := path.Join(real, n.target)
-		if path.IsAbs(n.target) || !fs.ValidPath(target) {
-			return "", nil, syscall.ENOENT
+		if todo, err = through(real, n.target, todo[1:]); err != nil {
+			return "", nil, err
 		}
-		rest := todo[1:]
-		if todo = nil; target != "." {
-			todo = strings.Split(target, "/")
-		}
-		todo = append(todo, rest...)
 		real = "."
 		if at, err = lookup(real); err != nil {
 			return "", nil, err
 		}
 	}
 	return real, at, nil
+}
+
+// through gives what is left to walk, from the root, behind a link in dir. That
+// is a real path, so ".." can be resolved as text. What leads out of the recorded
+// machine leads nowhere.
+func through(dir, link string, rest []string) ([]string, error) {
+	target := path.Join(dir, link)
+	switch {
+	case path.IsAbs(link) || !fs.ValidPath(target):
+		return nil, syscall.ENOENT
+	case target == ".":
+		return rest, nil
+	}
+	return append(strings.Split(target, "/"), rest...), nil
 }
 
 func (t *tree) lookup(real string) (*node, error) {

@@ -32,7 +32,7 @@ type SriovNetworkNodeState struct {
 
 // SriovNetworkNodeStateSpec is what a node should be.
 type SriovNetworkNodeStateSpec struct {
-	// interfaces are the PFs to configure, in the order in which policies first name them.
+	// interfaces are the PFs to configure, sorted by their PCI address.
 	// A PF that is not listed is left alone, or given back if it was configured before.
 	// +optional
 	Interfaces []Interface `json:"interfaces,omitempty"`

@@ -10,7 +10,7 @@ package v1
 //
 // SriovNetworkNodeStateSpec is what a node should be.
 type SriovNetworkNodeStateSpecApplyConfiguration struct {
-	// interfaces are the PFs to configure, in the order in which policies first name them.
+	// interfaces are the PFs to configure, sorted by their PCI address.
 	// A PF that is not listed is left alone, or given back if it was configured before.
 	Interfaces []InterfaceApplyConfiguration `json:"interfaces,omitempty"`
 	// bridges are the software bridges to configure.

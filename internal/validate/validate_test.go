@@ -306,9 +306,6 @@ func TestManyNodesAreCounted(t *testing.T) {
 	}
 }
 
-func intp(n int) *int    { return &n }
-func uintp(n uint) *uint { return &n }
-
 func TestSriovNetwork(t *testing.T) {
 	type netSpec = sriovv1.SriovNetworkSpec
 	facts := Facts{Namespace: "kube-system", Policies: []sriovv1.SriovNetworkNodePolicy{policy("a")}}
@@ -319,11 +316,11 @@ func TestSriovNetwork(t *testing.T) {
 		"a good one": {func(n *sriovv1.SriovNetwork) {
 			n.Spec = netSpec{
 				ResourceName: "res_a", NetworkNamespace: "x", IPAM: `{"type": "host-local"}`, Capabilities: `{"mac": true}`, Vlan: 4094, VlanQoS: 7,
-				VlanProto: "802.1ad", SpoofChk: "on", Trust: "off", LinkState: "auto", LogLevel: "debug", MinTxRate: intp(10), MaxTxRate: intp(10),
+				VlanProto: "802.1ad", SpoofChk: "on", Trust: "off", LinkState: "auto", LogLevel: "debug", MinTxRate: new(10), MaxTxRate: new(10),
 				MetaPluginsConfig: `{"type": "tuning"}, {"type": "vrf", "vrfname": "blue"}`,
 			}
 		}, nil},
-		"a maximum of 0 is no limit": {func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = intp(10), intp(0) }, nil},
+		"a maximum of 0 is no limit": {func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = new(10), new(0) }, nil},
 		"a namespace that only the operator's objects may name": {
 			func(n *sriovv1.SriovNetwork) { n.Namespace, n.Spec.NetworkNamespace = "team", "kube-system" },
 			[]string{"error: spec.networkNamespace: .Spec.NetworkNamespace field can't be specified if the resource is not in the kube-system namespace; create the object in kube-system, or remove networkNamespace"},
@@ -346,11 +343,11 @@ func TestSriovNetwork(t *testing.T) {
 			},
 		},
 		"a minimum above the maximum": {
-			func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = intp(11), intp(10) },
+			func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = new(11), new(10) },
 			[]string{"error: spec.minTxRate: 11 is more than maxTxRate 10"},
 		},
 		"negative rates": {
-			func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = intp(-1), intp(-2) },
+			func(n *sriovv1.SriovNetwork) { n.Spec.MinTxRate, n.Spec.MaxTxRate = new(-1), new(-2) },
 			[]string{"error: spec.minTxRate: -1 is negative", "error: spec.maxTxRate: -2 is negative"},
 		},
 		"values out of range": {
@@ -405,7 +402,7 @@ func TestIBAndOVSNetworks(t *testing.T) {
 	ovs := sriovv1.OVSNetwork{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ovs"}, Spec: sriovv1.OVSNetworkSpec{
 		ResourceName: "r", Vlan: 4096, Capabilities: "x",
 		Trunk: []*sriovv1.TrunkConfig{
-			{ID: uintp(7)}, {MinID: uintp(1), MaxID: uintp(4095)}, nil, {MinID: uintp(3), MaxID: uintp(2)}, {MinID: uintp(3)}, {}, {ID: uintp(4096)},
+			{ID: new(uint(7))}, {MinID: new(uint(1)), MaxID: new(uint(4095))}, nil, {MinID: new(uint(3)), MaxID: new(uint(2))}, {MinID: new(uint(3))}, {}, {ID: new(uint(4096))},
 		},
 	}}
 	expect(t, []string{

@@ -60,8 +60,6 @@ func compacted(t *testing.T, text string) string {
 	return out.String()
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestConfigurationsAreThoseThatOtherSoftwareKnows(t *testing.T) {
 	const vrf = `{ "type": "vrf", "vrfname": "blue" }`
 	cases := []struct {
@@ -88,7 +86,7 @@ func TestConfigurationsAreThoseThatOtherSoftwareKnows(t *testing.T) {
 		{
 			"a SriovNetwork with everything", sriov(sriovv1.SriovNetworkSpec{
 				Capabilities: `{"mac": true}`, IPAM: `{"type": "whereabouts", "range": "10.0.0.0/24"}`, Vlan: 100, VlanQoS: 5,
-				VlanProto: "802.1ad", SpoofChk: "off", Trust: "on", LinkState: "enable", MinTxRate: ptr(0), MaxTxRate: ptr(100),
+				VlanProto: "802.1ad", SpoofChk: "off", Trust: "on", LinkState: "enable", MinTxRate: new(0), MaxTxRate: new(100),
 				LogLevel: "debug", LogFile: "/var/log/sriov.log",
 			}),
 			`{"cniVersion":"1.0.0","name":"test","type":"sriov","vlan":100,"spoofchk":"off","trust":"on","vlanQoS":5,` +
@@ -118,7 +116,7 @@ func TestConfigurationsAreThoseThatOtherSoftwareKnows(t *testing.T) {
 		{
 			"an OVSNetwork with everything", ovs(sriovv1.OVSNetworkSpec{
 				Capabilities: `{"foo": "bar"}`, Bridge: "test", Vlan: 100, MTU: 1500, InterfaceType: "netdev", IPAM: `{"type":"foo"}`,
-				Trunk: []*sriovv1.TrunkConfig{{ID: ptr(uint(120))}, {MinID: ptr(uint(500)), MaxID: ptr(uint(550))}},
+				Trunk: []*sriovv1.TrunkConfig{{ID: new(uint(120))}, {MinID: new(uint(500)), MaxID: new(uint(550))}},
 			}),
 			`{ "cniVersion":"1.0.0", "name":"test","type":"ovs","capabilities":{"foo": "bar"},"bridge":"test","vlan":100,"mtu":1500,` +
 				`"trunk":[{"id":120},{"minID":500,"maxID":550}],"interface_type":"netdev","ipam":{"type":"foo"} }`,

@@ -5,6 +5,7 @@ package nodestate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
@@ -125,12 +126,7 @@ func combinationRules(spec *sriovv1.SriovNetworkNodePolicySpec) []rule {
 }
 
 func oneOf[T comparable](v T, allowed ...T) bool {
-	for _, a := range allowed {
-		if v == a {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(allowed, v)
 }
 
 // resourceName reports whether a name may be that of a resource: what follows

@@ -6,6 +6,7 @@ package render
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -109,7 +110,7 @@ func decodePolicies(t *testing.T, docs []byte) []sriovv1.SriovNetworkNodePolicy 
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(docs)))
 	for {
 		doc, err := reader.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

@@ -1,0 +1,134 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
+)
+
+// generated compares a page with what it is generated from, or writes it.
+func generated(t *testing.T, name, want string) {
+	t.Helper()
+	file := filepath.Join(root, name)
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), want); diff != "" {
+		t.Errorf("%s is stale; run: go test ./test/docs -update (-page +fresh):\n%s", name, diff)
+	}
+}
+
+func TestThePageOfReasonsIsFresh(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`<!-- Written by: go test ./test/docs -update. Do not edit. -->
+
+# Reasons
+
+A reason is one word that says why a step is taken, why something is not done, or what became of a
+policy. Software may read it; it keeps its meaning. In ` + "`" + `plan -o json` + "`" + ` it is ` + "`" + `why.reason` + "`" + `.
+
+`)
+	for _, g := range reasonGroups(t) {
+		fmt.Fprintf(&b, "## %s\n\n", g.title)
+		if g.fixes() {
+			b.WriteString("| Reason | It means | What to do |\n| --- | --- | --- |\n")
+		} else {
+			b.WriteString("| Reason | It means |\n| --- | --- |\n")
+		}
+		for _, r := range g.reasons {
+			fmt.Fprintf(&b, "| `%s` | %s |", r, cell(r.Sentence()))
+			if g.fixes() {
+				fmt.Fprintf(&b, " %s |", cell(r.Fix()))
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteByte('\n')
+	}
+	generated(t, "docs/reference/reasons.md", strings.TrimSuffix(b.String(), "\n"))
+}
+
+// cell is text in a table. What looks like a tag is kept from being one, outside
+// of code, where it is none.
+func cell(s string) string {
+	s = strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", "\\|")
+	parts := strings.Split(s, "`")
+	for i := range parts {
+		if i%2 == 0 {
+			parts[i] = strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(parts[i])
+		}
+	}
+	return strings.Join(parts, "`")
+}
+
+// sentence is the first sentence of a text.
+func sentence(s string) string {
+	first, _, _ := strings.Cut(strings.Join(strings.Fields(s), " ")+" ", ". ")
+	return strings.TrimSuffix(strings.TrimSpace(first), ".") + "."
+}
+
+// group is one of the lists of constants in package reason.
+type group struct {
+	title   string
+	reasons []reason.Reason
+}
+
+func (g group) fixes() bool {
+	for _, r := range g.reasons {
+		if r.Fix() != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func reasonGroups(t *testing.T) []group {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "internal/reason/reason.go"), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []group
+	count := 0
+	for _, d := range file.Decls {
+		decl, ok := d.(*ast.GenDecl)
+		if !ok || decl.Tok != token.CONST {
+			continue
+		}
+		g := group{title: strings.TrimSuffix(strings.TrimSpace(decl.Doc.Text()), ".")}
+		for _, s := range decl.Specs {
+			for _, v := range s.(*ast.ValueSpec).Values { //nolint:errcheck // a const declaration holds nothing else
+				text, err := strconv.Unquote(v.(*ast.BasicLit).Value) //nolint:errcheck // the package's own test says so
+				if err != nil {
+					t.Fatal(err)
+				}
+				g.reasons = append(g.reasons, reason.Reason(text))
+				count++
+			}
+		}
+		out = append(out, g)
+	}
+	if count != len(reason.All()) {
+		t.Fatalf("%d reasons are declared and %d exist", count, len(reason.All()))
+	}
+	return out
+}

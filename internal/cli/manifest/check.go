@@ -16,6 +16,9 @@ import (
 // maxNodes bounds what is looked at of one object, so that aliases of aliases end.
 const maxNodes = 1 << 20
 
+// mergeTag is how the YAML package marks the key "<<".
+const mergeTag = "!!merge"
+
 // checker holds an object's text against its Go type. It finds all that does not
 // fit, where a decoder stops at the first.
 type checker struct {
@@ -54,12 +57,12 @@ func (c *checker) value(node *yaml.Node, t reflect.Type, path string) {
 		text(node) // a type that reads itself
 		return
 	}
-	switch t.Kind() {
-	case reflect.Struct:
+	switch kind := t.Kind(); {
+	case kind == reflect.Struct:
 		c.fields(node, t, path)
-	case reflect.Map:
+	case kind == reflect.Map:
 		c.entries(node, t, path)
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		c.items(node, t, path)
 	default:
 		c.scalar(node, t, path)
@@ -81,7 +84,7 @@ func (c *checker) fields(node *yaml.Node, t reflect.Type, path string) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		if key.Tag == "!!merge" {
+		if key.Tag == mergeTag {
 			continue // what is merged in was checked where it stands
 		}
 		full := join(path, key.Value)
@@ -105,6 +108,9 @@ func (c *checker) entries(node *yaml.Node, t reflect.Type, path string) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
+		if key.Tag == mergeTag {
+			continue // what is merged in was checked where it stands
+		}
 		full := fmt.Sprintf("%s[%s]", path, key.Value)
 		if seen[key.Value] {
 			c.say(key, full, "the key is given twice", "remove one of them")
@@ -133,10 +139,10 @@ func (c *checker) is(node *yaml.Node, kind yaml.Kind, path, what string) bool {
 
 // describe names what a value is, for people.
 func describe(node *yaml.Node) string {
-	switch node.Kind {
-	case yaml.MappingNode:
+	if node.Kind == yaml.MappingNode {
 		return "a mapping"
-	case yaml.SequenceNode:
+	}
+	if node.Kind == yaml.SequenceNode {
 		return "a list"
 	}
 	return fmt.Sprintf("%q", node.Value)
@@ -147,8 +153,8 @@ func (c *checker) scalar(node *yaml.Node, t reflect.Type, path string) {
 		return
 	}
 	tag, value := node.ShortTag(), node.Value
-	switch t.Kind() {
-	case reflect.Bool:
+	switch kind := t.Kind(); {
+	case kind == reflect.Bool:
 		if b, ok := oldBool(node); ok {
 			node.Value, node.Tag = fmt.Sprint(b), "!!bool"
 			return
@@ -156,9 +162,9 @@ func (c *checker) scalar(node *yaml.Node, t reflect.Type, path string) {
 		if tag != "!!bool" {
 			c.say(node, path, fmt.Sprintf("%q is neither true nor false", value), "")
 		}
-	case reflect.String:
+	case kind == reflect.String:
 		c.stringValue(node, path)
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case kind >= reflect.Uint && kind <= reflect.Uint64:
 		if tag != "!!int" || strings.HasPrefix(value, "-") {
 			c.say(node, path, fmt.Sprintf("%q is no whole number from 0", value), "")
 		}

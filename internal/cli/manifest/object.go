@@ -34,6 +34,15 @@ const listSuffix = "List"
 
 // object reads one object, or those of a list.
 func (s *Set) object(at Source, node *yaml.Node) {
+	if isList(node) {
+		s.list(at, node)
+		return
+	}
+	s.single(at, node)
+}
+
+// single reads one object.
+func (s *Set) single(at Source, node *yaml.Node) {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -46,8 +55,8 @@ func (s *Set) object(at Source, node *yaml.Node) {
 	switch {
 	case apiVersion == "" || kind == "":
 		s.fault(at, "apiVersion or kind is missing", fmt.Sprintf("an object of ours begins with apiVersion: %s", sriovv1.SchemeGroupVersion))
-	case isList(apiVersion, group, kind):
-		s.list(at, node)
+	case isList(node):
+		s.fault(at, "it is a list in a list", "put its items into the outer list")
 	case group != sriovv1.GroupName:
 		s.Notes = append(s.Notes, Note{Source: at, Text: fmt.Sprintf("skipped: %s %s is not ours", apiVersion, label(kind, "", name(node)))})
 	case version != sriovv1.Version:
@@ -57,12 +66,12 @@ func (s *Set) object(at Source, node *yaml.Node) {
 	}
 }
 
-func isList(apiVersion, group, kind string) bool {
-	item, list := strings.CutSuffix(kind, listSuffix)
-	if !list {
-		return false
-	}
-	return item == "" && apiVersion == "v1" || group == sriovv1.GroupName && kinds()[item] != nil
+// isList reports whether an object is a list of any kind, or of one of ours.
+func isList(node *yaml.Node) bool {
+	apiVersion := scalar(child(node, "apiVersion"))
+	group, _, _ := strings.Cut(apiVersion, "/")
+	item, list := strings.CutSuffix(scalar(child(node, "kind")), listSuffix)
+	return list && (item == "" && apiVersion == "v1" || group == sriovv1.GroupName && kinds()[item] != nil)
 }
 
 func (s *Set) list(at Source, node *yaml.Node) {
@@ -73,7 +82,7 @@ func (s *Set) list(at Source, node *yaml.Node) {
 	}
 	for _, item := range items.Content {
 		at.Line = item.Line
-		s.object(at, item)
+		s.single(at, item)
 	}
 }
 

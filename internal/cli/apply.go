@@ -183,7 +183,7 @@ func (a *app) carryOut(ctx context.Context, m machine, out converge.Outlook, f a
 	err := converge.Execute(ctx, m.host, out.Plan, execute.Options{Now: a.Now, StepTimeout: f.timeout, Observe: p.observe})
 	p.end()
 	fmt.Fprintln(a.talk(), "\n"+p.summary(a.Now().Sub(begin), ctx.Err() != nil))
-	return err
+	return failures(err)
 }
 
 // finish prints what the machine is now and says whether it is as desired.

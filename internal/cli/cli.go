@@ -62,7 +62,7 @@ var errChanges = errors.New("there are changes")
 // next step.
 func Run(ctx context.Context, env Env, args []string) int {
 	root := Command(env)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:

@@ -31,7 +31,9 @@ type world struct {
 	in       io.Reader
 	terminal Terminal
 	name     string
-	ctx      context.Context //nolint:containedctx // a test chooses the context of one call
+	ctx      context.Context
+	// interrupt stands before what is written to standard error.
+	interrupt func(io.Writer) io.Writer
 }
 
 // said is what a command printed, and its exit code.
@@ -58,6 +60,9 @@ func (w world) run(t *testing.T, args ...string) said {
 	}
 	if env.In == nil {
 		env.In = strings.NewReader("")
+	}
+	if w.interrupt != nil {
+		env.Err = w.interrupt(&err)
 	}
 	if env.Name == "" {
 		env.Name = "kubectl-sriov"

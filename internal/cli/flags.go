@@ -36,6 +36,14 @@ func (a *app) machineFlags(cmd *cobra.Command) {
 	f.StringVar(&a.global.machine, "machine", "", "the machine: this one, a captured one (a tar file or folder), or a described one (a .yaml file)")
 	f.StringVar(&a.global.root, "root", "/", "where the root directory of this machine is, as /host in a container")
 	cmd.MarkFlagsMutuallyExclusive("machine", "root")
+	for _, err := range []error{
+		cmd.MarkFlagFilename("machine", "yaml", "yml", "tar", "tgz", "gz"),
+		cmd.MarkFlagDirname("root"),
+	} {
+		if err != nil {
+			panic(err) // the flags were defined above
+		}
+	}
 }
 
 func (a *app) fileFlags(cmd *cobra.Command) {
@@ -51,6 +59,9 @@ func (a *app) fileFlags(cmd *cobra.Command) {
 func (a *app) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&a.global.node, "node", "", "a file with the machine's Node object, whose labels node selectors are held against; without it every node selector counts as matching")
+	if err := cmd.MarkFlagFilename("node", "yaml", "yml", "json"); err != nil {
+		panic(err) // the flag was defined above
+	}
 	f.StringVarP(&a.global.namespace, "namespace", "n", sriovv1.DefaultNamespace, "the operator's namespace")
 }
 

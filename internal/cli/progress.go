@@ -4,6 +4,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -66,6 +68,9 @@ func (p *progress) observe(at execute.Progress) {
 	case execute.Failed:
 		l.failed = true
 		said.State = show.StepFailed
+		if errors.Is(at.Err, context.Canceled) {
+			said.State = show.StepSkipped
+		}
 	case execute.Skipped:
 		l.next++
 		said.State = show.StepSkipped
@@ -76,6 +81,31 @@ func (p *progress) observe(at execute.Progress) {
 		l.text = said.String()
 	}
 	p.draw(l, said.State)
+}
+
+// errInterrupted stands for the steps that were not begun after an interrupt.
+var errInterrupted = errors.New("stopped by an interrupt")
+
+// failures are the failures of an execution, with all steps that an interrupt
+// kept from being begun as one.
+func failures(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the executor joins the steps' errors itself
+	if !ok {
+		return err
+	}
+	var out []error
+	interrupted := false
+	for _, e := range joined.Unwrap() {
+		if errors.Is(e, context.Canceled) {
+			interrupted = true
+			continue
+		}
+		out = append(out, e)
+	}
+	if interrupted {
+		out = append(out, errInterrupted)
+	}
+	return errors.Join(out...)
 }
 
 // cause is the failure without the lane and the action, which stand beside it.

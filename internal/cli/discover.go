@@ -40,17 +40,16 @@ machine has; render --state reads it.`,
 		if err != nil {
 			return err
 		}
-		switch a.global.output {
-		case asTable:
+		if a.global.output == asTable {
 			return a.print(show.Inventory(seen.Inventory, nics))
-		case asWide:
-			return a.print(show.InventoryWide(seen.Inventory, nics))
-		default:
-			for _, p := range seen.Inventory.Problems {
-				a.note("could not be read: %s", p)
-			}
-			return a.object(converge.NodeState(m.name, a.global.namespace, converge.Outlook{Observation: seen}))
 		}
+		if a.global.output == asWide {
+			return a.print(show.InventoryWide(seen.Inventory, nics))
+		}
+		for _, p := range seen.Inventory.Problems {
+			a.note("could not be read: %s", p)
+		}
+		return a.object(converge.NodeState(m.name, a.global.namespace, converge.Outlook{Observation: seen}))
 	}
 	return cmd
 }

@@ -149,37 +149,45 @@ func (a *app) prefix(in *input) string {
 // bad, what only does not apply or lost is a note.
 func (a *app) report(in *input, t nodestate.Trace) {
 	for _, p := range t.Policies {
-		object := in.policy(p.Policy)
-		for _, problem := range p.Problems {
-			found := object.Problem("spec."+problem.Field, problem.Cause, problem.Fix)
-			if p.Reason == reason.BadPolicy {
-				a.complain("%v", found)
-				in.bad++
-			} else {
-				a.note("%v", found)
-			}
-		}
-		if p.Reason != reason.Won && p.Reason != reason.BadPolicy {
-			a.note("%s", withFix(p.Sentence(), p.Reason))
-		}
+		a.reportPolicy(in, p)
 	}
 	for _, pf := range t.PFs {
-		for _, o := range pf.Outcomes {
-			// Losses say more about who lost to whom.
-			if o.Reason == reason.BadPolicy || o.Reason == reason.NotListed || o.Reason == reason.RangeUnreachable {
-				a.note("%s", withFix(pf.Sentence(o), o.Reason))
-			}
-		}
-		for _, l := range pf.Losses {
-			a.note("%s", pf.LossSentence(l))
-		}
-		for _, n := range pf.Notices {
-			a.note("%s", withFix(pf.NoticeSentence(n), n.Reason))
-		}
-		if pf.Rejected != "" {
-			a.complain("%s is left out: %s", pf.Label(), pf.Rejected)
+		a.reportPF(in, pf)
+	}
+}
+
+func (a *app) reportPolicy(in *input, p nodestate.PolicyTrace) {
+	object := in.policy(p.Policy)
+	for _, problem := range p.Problems {
+		found := object.Problem("spec."+problem.Field, problem.Cause, problem.Fix)
+		if p.Reason == reason.BadPolicy {
+			a.complain("%v", found)
 			in.bad++
+		} else {
+			a.note("%v", found)
 		}
+	}
+	if p.Reason != reason.Won && p.Reason != reason.BadPolicy {
+		a.note("%s", withFix(p.Sentence(), p.Reason))
+	}
+}
+
+func (a *app) reportPF(in *input, pf nodestate.PFTrace) {
+	for _, o := range pf.Outcomes {
+		// Losses say more about who lost to whom.
+		if o.Reason == reason.BadPolicy || o.Reason == reason.NotListed || o.Reason == reason.RangeUnreachable {
+			a.note("%s", withFix(pf.Sentence(o), o.Reason))
+		}
+	}
+	for _, l := range pf.Losses {
+		a.note("%s", pf.LossSentence(l))
+	}
+	for _, n := range pf.Notices {
+		a.note("%s", withFix(pf.NoticeSentence(n), n.Reason))
+	}
+	if pf.Rejected != "" {
+		a.complain("%s is left out: %s", pf.Label(), pf.Rejected)
+		in.bad++
 	}
 }
 

@@ -51,12 +51,11 @@ func encode(v any, as output) (string, error) {
 
 // nodeState writes a node state in any of its formats.
 func (a *app) nodeState(state sriovv1.SriovNetworkNodeState) error {
-	switch a.global.output {
-	case asTable:
+	if a.global.output == asTable {
 		return a.print(show.NodeState(&state))
-	case asWide:
-		return a.print(show.NodeStateWide(&state))
-	default:
-		return a.object(state)
 	}
+	if a.global.output == asWide {
+		return a.print(show.NodeStateWide(&state))
+	}
+	return a.object(state)
 }

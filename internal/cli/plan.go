@@ -25,7 +25,7 @@ is changed.
 
 Each step says whom it disturbs: none; link, the PF's own traffic may pause;
 pods, with the VFs that whoever holds them loses. PFs are independent of each
-other, and their steps run side by side.
+other, and their steps run side by side, beside those of the node.
 
 With -o script the plan is a script for the POSIX shell that does the same.
 
@@ -100,20 +100,19 @@ func (a *app) foresee(ctx context.Context, in *input, m machine) (converge.Wish,
 }
 
 func (a *app) printPlan(p plan.Plan) error {
-	switch a.global.output {
-	case asJSON:
-		text, err := show.PlanJSON(p)
-		if err != nil {
-			return err
-		}
-		return a.print(string(text))
-	case asScript:
+	if a.global.output == asText {
+		return a.print(show.Plan(p))
+	}
+	if a.global.output == asScript {
 		text, err := show.Script(p, ledger.Dir)
 		if err != nil {
 			return err
 		}
 		return a.print(text)
-	default:
-		return a.print(show.Plan(p))
 	}
+	text, err := show.PlanJSON(p)
+	if err != nil {
+		return err
+	}
+	return a.print(string(text))
 }

@@ -62,7 +62,7 @@ type Outlook struct {
 	Trace   nodestate.Trace
 	Plan    plan.Plan
 	// Spared are the PFs that would be given back if the wish were not uncertain,
-	// sorted.
+	// or if no entry had been refused for their type; sorted.
 	Spared []hw.PCIAddr
 }
 
@@ -70,8 +70,12 @@ type Outlook struct {
 func Foresee(w Wish, o Observation, nics catalog.Table) Outlook {
 	rendered := w.Policies.Render(w.Node, o.Inventory, w.RDMAMode)
 	out := Outlook{Observation: o, Desired: rendered.Desired, Trace: rendered.Trace}
-	if w.Uncertain {
-		o, out.Spared = certain(rendered.Desired, o)
+	held := rendered.Trace.Held()
+	if w.Uncertain || len(held) > 0 {
+		o, out.Spared = certain(o, func(addr hw.PCIAddr) bool {
+			_, asked := rendered.Desired.PF(addr)
+			return !asked && (w.Uncertain || slices.Contains(held, addr))
+		})
 	}
 	out.Plan = Plan(rendered.Desired, o, nics)
 	return out
@@ -86,26 +90,25 @@ func Plan(want desired.Node, o Observation, nics catalog.Table) plan.Plan {
 	return p
 }
 
-// certain leaves out what is remembered of the PFs that nobody asks for, and
-// their rules.
-func certain(want desired.Node, o Observation) (Observation, []hw.PCIAddr) {
-	var spared []hw.PCIAddr
+// certain leaves out what is remembered of the PFs that are spared, and their
+// rules. It names those that were remembered.
+func certain(o Observation, spared func(hw.PCIAddr) bool) (Observation, []hw.PCIAddr) {
+	var out []hw.PCIAddr
 	o.Memory = maps.Clone(o.Memory)
 	maps.DeleteFunc(o.Memory, func(addr hw.PCIAddr, _ plan.Record) bool {
-		_, asked := want.PF(addr)
-		if !asked {
-			spared = append(spared, addr)
+		if spared(addr) {
+			out = append(out, addr)
+			return true
 		}
-		return !asked
+		return false
 	})
 	o.Inventory.OwnedFiles = maps.Clone(o.Inventory.OwnedFiles)
 	maps.DeleteFunc(o.Inventory.OwnedFiles, func(name, _ string) bool {
 		addr, ours := hw.OwnedRule(path.Base(name))
-		_, asked := want.PF(addr)
-		return ours && !asked
+		return ours && spared(addr)
 	})
-	slices.SortFunc(spared, hw.PCIAddr.Compare)
-	return o, spared
+	slices.SortFunc(out, hw.PCIAddr.Compare)
+	return o, out
 }
 
 // Execute carries a plan out. Its error joins all failures, each an

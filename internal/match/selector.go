@@ -42,6 +42,8 @@ type Selector struct {
 	names          []PFName
 	filter         NetFilter
 	byFilter       bool
+	nicType        NICType
+	byType         bool
 }
 
 // NewSelector parses a NIC selector. A selector with problems selects nothing.
@@ -103,8 +105,29 @@ func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) 
 
 // Empty reports whether no field is set.
 func (s Selector) Empty() bool {
+	return s.unset() && !s.byType
+}
+
+// unset reports whether no field but the NIC type is set.
+func (s *Selector) unset() bool {
 	return s.vendor == "" && s.device == "" && !s.byRoot && len(s.names) == 0 && !s.byFilter
 }
+
+// OfType is the selector that selects only PFs of the type. Where nothing else is
+// set, the type alone selects. The zero type changes nothing.
+func (s Selector) OfType(t NICType) Selector {
+	s.nicType, s.byType = t, !t.IsZero()
+	return s
+}
+
+// Guards reports whether the PF is the one that is meant, by name or address, and
+// yet is not selected because it is of another type.
+func (s *Selector) Guards(pf *hw.PF) bool {
+	return s.byType && !s.unset() && s.matches(pf) && !s.nicType.Has(pf)
+}
+
+// Type is the NIC type that the selector asks for; zero when it asks for none.
+func (s Selector) Type() NICType { return s.nicType }
 
 // Names are the parsed entries of pfNames.
 func (s Selector) Names() []PFName { return slices.Clone(s.names) }
@@ -112,8 +135,13 @@ func (s Selector) Names() []PFName { return slices.Clone(s.names) }
 // PF reports whether the PF is selected. It takes a pointer because it is asked
 // for every policy on every PF of a cluster, and changes nothing.
 func (s *Selector) PF(pf *hw.PF) bool {
-	return !s.Empty() &&
-		(s.vendor == "" || s.vendor == pf.VendorID) &&
+	return !s.Empty() && s.matches(pf) && (!s.byType || s.nicType.Has(pf))
+}
+
+// matches reports whether the PF matches every field that is set; the NIC type is
+// not looked at.
+func (s *Selector) matches(pf *hw.PF) bool {
+	return (s.vendor == "" || s.vendor == pf.VendorID) &&
 		(s.device == "" || s.device == pf.DeviceID) &&
 		(!s.byRoot || slices.Contains(s.roots, pf.Addr)) &&
 		(len(s.names) == 0 || s.named(pf)) &&

@@ -72,6 +72,7 @@ const (
 	EmptySelector     Reason = "EmptySelector"
 	DeprecatedDefault Reason = "DeprecatedDefault"
 	NotListed         Reason = "NotListed"
+	NICTypeDiffers    Reason = "NICTypeDiffers"
 	BadPolicy         Reason = "BadPolicy"
 	RangeUnreachable  Reason = "RangeUnreachable"
 	RDMAWithVDPA      Reason = "RDMAWithVDPA"
@@ -79,6 +80,7 @@ const (
 	Merged            Reason = "Merged"
 	LostToPriority    Reason = "LostToPriority"
 	LostToName        Reason = "LostToName"
+	LostToObject      Reason = "LostToObject"
 	RaisedByOther     Reason = "RaisedByOther"
 
 	GroupNeedsSwitchdev Reason = "GroupNeedsSwitchdev"

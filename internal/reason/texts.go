@@ -80,6 +80,7 @@ func texts() map[Reason]text {
 		EmptySelector:     {"The policy's nicSelector is empty and so matches nothing.", "Set vendor, deviceID, rootDevices, pfNames or netFilter."},
 		DeprecatedDefault: {"A policy named default is always skipped.", "Give the policy another name."},
 		NotListed:         {"The NIC is not in the list of supported NICs.", "Add `vendor device vfDevice` to the ConfigMap supported-nic-ids, or set allowUnlistedNics on the policy."},
+		NICTypeDiffers:    {"The NIC is of another type than the entry of sriov-configmap says, and is left alone.", "Compare nicType with vendor and deviceID in the node state's status.interfaces, and correct nicType or nicName."},
 		BadPolicy:         {"The policy is not valid and was left out.", "Correct the field that the message names."},
 		RangeUnreachable:  {"The policy's VF range reaches past its numVfs.", "Raise numVfs or lower the range."},
 		RDMAWithVDPA:      {"The policy asks for RDMA and for vDPA; a vDPA device takes the place of the RDMA device.", "Remove isRdma or vdpaType."},
@@ -87,6 +88,7 @@ func texts() map[Reason]text {
 		Merged:            {"The policies do not compete for a VF; both stand.", ""},
 		LostToPriority:    {"A policy of higher priority (a lower number) stands.", "Change a priority, or give the policies VF ranges that do not overlap."},
 		LostToName:        {"A policy of equal priority that is processed later, by name, stands.", "Give the policies different priorities, or VF ranges that do not overlap."},
+		LostToObject:      {"A policy object of equal priority stands over an entry of sriov-configmap.", "Give the entry a lower priority number, or VF ranges that do not overlap."},
 		RaisedByOther:     {"Another policy asks for more; the larger value stands.", ""},
 
 		GroupNeedsSwitchdev: {"The VF group needs eSwitchMode switchdev, and the policy that decides on this PF's mode does not ask for it.", "Set eSwitchMode switchdev in the policy that the message names, or give the policies different PFs."},

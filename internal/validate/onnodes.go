@@ -252,6 +252,8 @@ func whoIsFirst(l nodestate.Loss) string {
 		return fmt.Sprintf("it needs eSwitchMode switchdev, and %s decides on %s", l.Stands.Policy, l.Stands.Value)
 	case reason.LostToName:
 		return fmt.Sprintf("of equal priority %d, %s is processed after %s", l.Priority, l.Stands.Policy, l.Policy)
+	case reason.LostToObject:
+		return fmt.Sprintf("of equal priority %d, a policy object stands over an entry of a ConfigMap", l.Priority)
 	default:
 		return fmt.Sprintf("priority %d is before %d", l.Stands.Priority, l.Priority)
 	}

@@ -31,10 +31,11 @@ func byResource(claims []claim) [][]*claim {
 // resource is one resource of the configuration from its claims, highest priority
 // first.
 func resource(claims []*claim, m machine, r *Result) Resource {
-	// The one that is processed last decides: of the highest priority, the last name.
+	// The one that is processed last decides: of the highest priority, objects
+	// before entries, the last name.
 	last := claims[0]
 	for _, c := range claims {
-		if c.priority == last.priority {
+		if c.priority == last.priority && c.entry == last.entry {
 			last = c
 		}
 	}
@@ -52,7 +53,11 @@ func resource(claims []*claim, m machine, r *Result) Resource {
 
 func lostTopology(c, winner *claim) reason.Why {
 	why := reason.LostToPriority
-	if c.priority == winner.priority {
+	switch {
+	case c.priority != winner.priority:
+	case c.entry != winner.entry:
+		why = reason.LostToObject
+	default:
 		why = reason.LostToName
 	}
 	return reason.Because(why, "excludeTopology %t lost to %t of policy %s: it holds for the whole resource %s",

@@ -24,10 +24,12 @@ type Policies struct{ list []policy }
 type policy struct {
 	name     string
 	priority int
-	spec     sriovv1.SriovNetworkNodePolicySpec
-	nodes    match.Labels
-	nics     match.Selector
-	names    []match.PFName
+	// entry says that the policy is no object but an entry of a ConfigMap.
+	entry bool
+	spec  sriovv1.SriovNetworkNodePolicySpec
+	nodes match.Labels
+	nics  match.Selector
+	names []match.PFName
 	// bad says why the resource cannot be given to the plugin; empty when it can.
 	bad string
 }
@@ -41,18 +43,47 @@ func NewPolicies(policies []sriovv1.SriovNetworkNodePolicy) Policies {
 		if p.Name == sriovv1.DefaultPolicyName {
 			continue
 		}
-		nics, _ := match.NewSelector(p.Spec.NicSelector) // A selector with problems selects nothing.
-		list = append(list, policy{
-			name: p.Name, priority: priority(p), spec: p.Spec, nodes: match.NewLabels(p.Spec.NodeSelector),
-			nics: nics, names: nics.Names(), bad: badResourceName(p.Spec.ResourceName),
-		})
+		list = append(list, newPolicy(p))
 	}
-	// The highest priority, which is the lowest number, first. Among equal
-	// priorities the order is the existing operator's.
-	slices.SortFunc(list, func(a, b policy) int {
-		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.name, b.name))
-	})
+	slices.SortFunc(list, inOrder)
 	return Policies{list: list}
+}
+
+// With is the same with entries of ConfigMaps beside the policies: those of the
+// node that is rendered next. It changes nothing and may be called for many nodes.
+func (p Policies) With(entries []match.Entry) Policies {
+	if len(entries) == 0 {
+		return p
+	}
+	list := slices.Grow(slices.Clone(p.list), len(entries))
+	for i := range entries {
+		e := newPolicy(&entries[i].Policy)
+		e.entry, e.nics = true, e.nics.OfType(entries[i].Type)
+		list = append(list, e)
+	}
+	slices.SortFunc(list, inOrder)
+	return Policies{list: list}
+}
+
+func newPolicy(p *sriovv1.SriovNetworkNodePolicy) policy {
+	nics, _ := match.NewSelector(p.Spec.NicSelector) // A selector with problems selects nothing.
+	return policy{
+		name: p.Name, priority: priority(p), spec: p.Spec, nodes: match.NewLabels(p.Spec.NodeSelector),
+		nics: nics, names: nics.Names(), bad: badResourceName(p.Spec.ResourceName),
+	}
+}
+
+// inOrder has the highest priority, which is the lowest number, first. Among equal
+// priorities objects are before entries, because they stand over them; then the
+// order is the existing operator's.
+func inOrder(a, b policy) int {
+	objectsFirst := func(p policy) int {
+		if p.entry {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(objectsFirst(a), objectsFirst(b)), cmp.Compare(a.name, b.name))
 }
 
 func priority(p *sriovv1.SriovNetworkNodePolicy) int {

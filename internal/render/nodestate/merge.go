@@ -65,15 +65,26 @@ func (m *merge) add(by int) {
 			groups = append(groups, old)
 			continue
 		}
-		loser, why := &m.shares[old.by], reason.LostToPriority
-		if loser.policy.priority == s.policy.priority {
-			why = reason.LostToName
+		loser := &m.shares[old.by]
+		why := decidedBy(loser.policy, s.policy.priority, s.policy.source)
+		if why != reason.LostToPriority {
 			s.absorb(loser)
 		}
 		m.drop(old, by, why)
 		m.lose(old.by, FieldGroup, vfRange(old.r), by, vfRange(s.ranges[i]), why)
 	}
 	m.groups, m.spare = groups, m.groups
+}
+
+// decidedBy says what decides between a policy and the one that stands over it.
+func decidedBy(loser *policy, priority int, source Source) reason.Reason {
+	switch {
+	case loser.priority != priority:
+		return reason.LostToPriority
+	case loser.source != source:
+		return reason.LostToObject
+	}
+	return reason.LostToName
 }
 
 // absorb makes the share count for what a loser of equal priority counted for.
@@ -250,10 +261,7 @@ func (m *merge) compareMost(by, place, asked, stands int) {
 // loseField notes a field that another share decided on.
 func (m *merge) loseField(by, place int, asked Value) {
 	stands := m.trace.Stands[place]
-	why := reason.LostToPriority
-	if stands.Priority == m.shares[by].policy.priority {
-		why = reason.LostToName
-	}
+	why := decidedBy(m.shares[by].policy, stands.Priority, stands.Source)
 	m.trace.Losses = append(m.losses(), Loss{Wish: m.wish(by, stands.Field, asked), Stands: stands, Reason: why})
 }
 
@@ -273,7 +281,7 @@ func (m *merge) lose(by int, f Field, asked Value, to int, stands Value, why rea
 
 func (m *merge) wish(by int, f Field, v Value) Wish {
 	p := m.shares[by].policy
-	return Wish{Policy: p.name, Priority: p.priority, Field: f, Value: v}
+	return Wish{Policy: p.name, Source: p.source, Priority: p.priority, Field: f, Value: v}
 }
 
 // outcomes notes what became of each share.

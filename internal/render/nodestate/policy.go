@@ -5,6 +5,7 @@ package nodestate
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -33,9 +34,36 @@ type Compiled struct {
 	nics     catalog.Table
 }
 
+// Source is where a policy comes from. It decides between equal priorities: a
+// policy object has the last word over an entry, however their names sort.
+type Source uint8
+
+// The sources.
+const (
+	// FromObject is a SriovNetworkNodePolicy.
+	FromObject Source = iota
+	// FromConfigMap is an entry of a ConfigMap.
+	FromConfigMap
+)
+
+// String is the source as JSON spells it.
+func (s Source) String() string {
+	switch s {
+	case FromObject:
+		return "policy"
+	case FromConfigMap:
+		return "configmap"
+	}
+	return fmt.Sprintf("Source(%d)", uint8(s))
+}
+
+// MarshalText makes the source a word in JSON.
+func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // policy is a policy, parsed.
 type policy struct {
 	name, namespace string
+	source          Source
 	priority        int
 	nodes           match.Labels
 	nics            match.Selector
@@ -73,14 +101,40 @@ func Compile(policies []sriovv1.SriovNetworkNodePolicy, o Options) Compiled {
 	for i := range policies {
 		c.policies = append(c.policies, compile(&policies[i]))
 	}
-	slices.SortStableFunc(c.policies, func(a, b policy) int {
-		return cmp.Or(
-			cmp.Compare(b.priority, a.priority),
-			strings.Compare(a.name, b.name),
-			strings.Compare(a.namespace, b.namespace),
-		)
-	})
+	slices.SortStableFunc(c.policies, inOrder)
 	return c
+}
+
+// With is the same with entries of ConfigMaps beside the policies: those of the
+// node that is rendered next. It changes nothing and may be called for many nodes.
+func (c Compiled) With(entries []match.Entry) Compiled {
+	if len(entries) == 0 {
+		return c
+	}
+	all := make([]policy, 0, len(c.policies)+len(entries))
+	all = append(all, c.policies...)
+	for i := range entries {
+		p := compile(&entries[i].Policy)
+		p.source = FromConfigMap
+		p.nics = p.nics.OfType(entries[i].Type)
+		if p.out == reason.EmptySelector && !p.nics.Empty() {
+			p.out = ""
+		}
+		all = append(all, p)
+	}
+	slices.SortStableFunc(all, inOrder)
+	c.policies = all
+	return c
+}
+
+// inOrder is the order of processing; the last one has the last word.
+func inOrder(a, b policy) int {
+	return cmp.Or(
+		cmp.Compare(b.priority, a.priority),
+		cmp.Compare(b.source, a.source),
+		strings.Compare(a.name, b.name),
+		strings.Compare(a.namespace, b.namespace),
+	)
 }
 
 // DefaultNodeSelector chooses the nodes that the daemon runs on when the operator

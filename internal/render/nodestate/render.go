@@ -78,7 +78,7 @@ func (c Compiled) Render(node Node, inv hw.Inventory, rdma hw.RDMAMode) Result {
 // selects says whether a policy counts on a node; the reason is empty when it
 // does.
 func (c Compiled) selects(p *policy, node Node) PolicyTrace {
-	t := PolicyTrace{Policy: p.name, Priority: p.priority, Problems: p.problems, Reason: p.out}
+	t := PolicyTrace{Policy: p.name, Source: p.source, Priority: p.priority, Problems: p.problems, Reason: p.out}
 	if p.out != "" || node.LabelsUnknown {
 		return t
 	}
@@ -101,7 +101,7 @@ func (c Compiled) renderPFs(selected []int, inv hw.Inventory, policies []PolicyT
 		shares, buffer = shares[:0], buffer[:0]
 		for _, i := range selected {
 			p := &c.policies[i]
-			if !p.nics.PF(pf) {
+			if !p.nics.PF(pf) && !p.nics.Guards(pf) {
 				continue
 			}
 			policies[i].SelectedPFs++
@@ -174,6 +174,9 @@ func (c Compiled) share(p *policy, pf *hw.PF, buffer []hw.VFRange) (share, []hw.
 		s.numVFs, s.mtu = 1, 0
 	}
 	switch {
+	case p.nics.Guards(pf):
+		s.out = reason.Because(reason.NICTypeDiffers, "nicType is %s, and the NIC is %s", p.nics.Type().Name, c.model(pf))
+		return s, buffer
 	case !p.allowUnlisted && !c.nics.Listed(pf.VendorID, pf.DeviceID) && !c.nics.ListedVF(pf.VendorID, pf.DeviceID):
 		s.out = reason.Why{Reason: reason.NotListed}
 		return s, buffer
@@ -194,6 +197,15 @@ func (c Compiled) share(p *policy, pf *hw.PF, buffer []hw.VFRange) (share, []hw.
 	s.ranges = buffer[start:len(buffer):len(buffer)]
 	s.standing = len(s.ranges)
 	return s, buffer
+}
+
+// model names what a PF is for people: its ids, and the list's name for them.
+func (c Compiled) model(pf *hw.PF) string {
+	ids := string(pf.VendorID) + ":" + string(pf.DeviceID)
+	if name := c.nics.Name(pf.VendorID, pf.DeviceID); name != "" {
+		return name + " (" + ids + ")"
+	}
+	return ids
 }
 
 // reject notes a PF whose merged wish contradicts itself.

@@ -47,7 +47,7 @@ func (t PFTrace) Sentence(o Outcome) string {
 		return fmt.Sprintf("policy %s: stands alone on %s", o.Policy, t.Label())
 	case reason.Merged:
 		return fmt.Sprintf("policy %s: stands on %s beside other policies", o.Policy, t.Label())
-	case reason.LostToPriority, reason.LostToName:
+	case reason.LostToPriority, reason.LostToName, reason.LostToObject:
 		return fmt.Sprintf("policy %s: nothing on %s; policy %s stands", o.Policy, t.Label(), o.To)
 	}
 	return fmt.Sprintf("policy %s: nothing on %s: %s", o.Policy, t.Label(), reason.Why{Reason: o.Reason, Detail: o.Detail})
@@ -73,6 +73,9 @@ func (t PFTrace) LossSentence(l Loss) string {
 	case reason.LostToName:
 		return fmt.Sprintf("%s lost to %s (equal priority %d, and %s is processed after %s)",
 			what, to, l.Priority, l.Stands.Policy, l.Policy)
+	case reason.LostToObject:
+		return fmt.Sprintf("%s lost to %s (equal priority %d, and a policy object stands over an entry of a ConfigMap)",
+			what, to, l.Priority)
 	}
 	return fmt.Sprintf("%s lost to %s (priority %d is before %d)", what, to, l.Stands.Priority, l.Priority)
 }

@@ -5,6 +5,7 @@ package nodestate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -25,6 +26,7 @@ type Trace struct {
 // PolicyTrace is what became of one policy on a node.
 type PolicyTrace struct {
 	Policy   string `json:"policy"`
+	Source   Source `json:"source,omitzero"`
 	Priority int    `json:"priority"`
 	// Reason is Won when some wish of the policy stands on some PF; else why
 	// none does.
@@ -58,6 +60,20 @@ type PFTrace struct {
 	Rejected string `json:"rejected,omitempty"`
 }
 
+// Held are the PFs on which nothing stands because they are of another type than
+// an entry says, sorted. They are to be left as they are: neither configured nor
+// given back, since the entry may be what is wrong.
+func (t Trace) Held() []hw.PCIAddr {
+	var out []hw.PCIAddr
+	for _, pf := range t.PFs {
+		guarded := slices.ContainsFunc(pf.Outcomes, func(o Outcome) bool { return o.Reason == reason.NICTypeDiffers })
+		if guarded && len(pf.Stands) == 0 {
+			out = append(out, pf.PF)
+		}
+	}
+	return out
+}
+
 // Outcome is what became of one policy on one PF.
 type Outcome struct {
 	Policy   string `json:"policy"`
@@ -65,7 +81,8 @@ type Outcome struct {
 	// Reason is Won when the policy's VF groups are the only ones, Merged when
 	// they stand beside others; else why none of them stands.
 	Reason reason.Reason `json:"reason"`
-	// To is the policy that stands instead, with LostToPriority and LostToName.
+	// To is the policy that stands instead, with LostToPriority, LostToName and
+	// LostToObject.
 	To string `json:"to,omitempty"`
 	// Detail is more about the reason, for people.
 	Detail string `json:"detail,omitempty"`
@@ -74,6 +91,7 @@ type Outcome struct {
 // Wish is one value that a policy asks for on a PF.
 type Wish struct {
 	Policy   string `json:"policy"`
+	Source   Source `json:"source,omitzero"`
 	Priority int    `json:"priority"`
 	Field    Field  `json:"field"`
 	Value    Value  `json:"value"`
@@ -84,7 +102,7 @@ type Wish struct {
 type Loss struct {
 	Wish
 	Stands Wish `json:"stands"`
-	// Reason is LostToPriority, LostToName, RaisedByOther or
+	// Reason is LostToPriority, LostToName, LostToObject, RaisedByOther or
 	// GroupNeedsSwitchdev.
 	Reason reason.Reason `json:"reason"`
 }

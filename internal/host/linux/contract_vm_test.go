@@ -28,6 +28,7 @@ const (
 
 func TestTheKernelKeepsTheContract(t *testing.T) {
 	contract.Run(t, func(t *testing.T) contract.Subject {
+		t.Helper()
 		h := machine(t)
 		return contract.Subject{Host: h, PFs: []contract.PF{igb(t, h, plainPF)}}
 	})
@@ -37,6 +38,7 @@ func TestTheKernelKeepsTheContractOfAnEswitch(t *testing.T) {
 	command(t, "modprobe", "sriov_esw", "pf="+eswPF)
 	t.Cleanup(func() { command(t, "rmmod", "sriov_esw") })
 	contract.Run(t, func(t *testing.T) contract.Subject {
+		t.Helper()
 		h := machine(t)
 		pf := igb(t, h, eswPF)
 		pf.HasEswitch, pf.PortName = true, "p0"

@@ -149,7 +149,7 @@ func (s subscription) receive(buffer []byte) (datagram, error) {
 			n, controlLen, flags, from, err = unix.Recvmsg(int(fd), buffer, control, 0)
 			return n, err
 		})
-		return failure != unix.EAGAIN
+		return !errors.Is(failure, unix.EAGAIN)
 	})
 	if err := errors.Join(err, failure); err != nil {
 		return datagram{}, err

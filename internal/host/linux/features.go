@@ -168,9 +168,9 @@ func (e ethtool) call(message []byte) error {
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
 		_    [16]byte
-	}{data: unsafe.Pointer(&message[0])}
+	}{data: unsafe.Pointer(&message[0])} //nolint:gosec // the kernel asks for an address; KeepAlive below keeps what is there
 	copy(request.name[:], e.name)
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(e.fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(e.fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))) //nolint:gosec // the conversion stands in the call, as package unsafe asks
 	runtime.KeepAlive(message)
 	if errno != 0 {
 		return errno

@@ -6,6 +6,7 @@
 package linux
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"slices"
@@ -120,7 +121,7 @@ func (t tree) ReadLink(name string) (string, error) {
 
 // named makes an error speak of the name below the root, as fs.FS asks.
 func named(err error, name string) error {
-	if pe, ok := err.(*fs.PathError); ok {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: pe.Op, Path: name, Err: pe.Err}
 	}
 	return err
@@ -131,7 +132,7 @@ func named(err error, name string) error {
 func retried(call func() (int, error)) (int, error) {
 	for {
 		n, err := call()
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}

@@ -6,7 +6,6 @@
 package linux
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -210,7 +209,7 @@ func TestAModuleIsLoadedAsModprobesConfigurationSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := h.Conf.Remove(context.Background(), conf); err != nil {
+		if err := h.Conf.Remove(t.Context(), conf); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -247,7 +246,7 @@ func BenchmarkKernel(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() {
-		if err := h.Attrs.WriteAttr(context.Background(), host.Attr(dev, "sriov_numvfs"), "0"); err != nil {
+		if err := h.Attrs.WriteAttr(b.Context(), host.Attr(dev, "sriov_numvfs"), "0"); err != nil {
 			b.Error(err)
 		}
 	}()

@@ -82,7 +82,7 @@ func TestADumpEndsWithItsDoneMessage(t *testing.T) {
 	if diff := cmp.Diff(want, c.messages, cmp.AllowUnexported(message{})); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
-	failed := binary.NativeEndian.AppendUint32(nil, uint32(0xffffffff-uint32(unix.ENOBUFS)+1))
+	failed := binary.NativeEndian.AppendUint32(nil, 0xffffffff-uint32(unix.ENOBUFS)+1)
 	if err := new(conversation).take(datagramOf(unix.NLMSG_DONE, 0, failed)); !errors.Is(err, unix.ENOBUFS) {
 		t.Errorf("a dump that ends with an error: %v", err)
 	}

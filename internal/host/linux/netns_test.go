@@ -79,25 +79,25 @@ func runIsolated(m *testing.M) int {
 
 // pair makes two netdevs that are joined by a wire, and returns them as the
 // library knows them.
-func pair(t testing.TB, name, peer string) (netlink.Link, netlink.Link) {
-	t.Helper()
+func pair(tb testing.TB, name, peer string) (netlink.Link, netlink.Link) {
+	tb.Helper()
 	err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: peer})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := netlink.LinkDel(link(t, name)); err != nil {
-			t.Error(err)
+	tb.Cleanup(func() {
+		if err := netlink.LinkDel(link(tb, name)); err != nil {
+			tb.Error(err)
 		}
 	})
-	return link(t, name), link(t, peer)
+	return link(tb, name), link(tb, peer)
 }
 
-func link(t testing.TB, name string) netlink.Link {
-	t.Helper()
+func link(tb testing.TB, name string) netlink.Link {
+	tb.Helper()
 	l, err := netlink.LinkByName(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }

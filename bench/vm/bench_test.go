@@ -123,7 +123,10 @@ func report(b *testing.B, pairs []pair) {
 }
 
 // silence leaves out the time of an iteration, which is mostly preparation.
-func silence(b *testing.B) { b.ReportMetric(0, "ns/op") }
+func silence(b *testing.B) {
+	b.Helper()
+	b.ReportMetric(0, "ns/op")
+}
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

@@ -49,7 +49,7 @@ func insert(file string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	err = unix.FinitModule(int(f.Fd()), "", 0)
 	if errors.Is(err, unix.EEXIST) {
 		return nil

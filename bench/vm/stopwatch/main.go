@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -49,13 +50,14 @@ func run(in, out string, argv []string) (lap, error) {
 	if err != nil {
 		return lap{}, err
 	}
-	defer stdin.Close()
+	defer func() { _ = stdin.Close() }() // it is only read
 	stdout, err := os.Create(out)
 	if err != nil {
 		return lap{}, err
 	}
-	defer stdout.Close()
-	cmd := exec.Command(argv[0], argv[1:]...)
+	defer func() { _ = stdout.Close() }() // the program wrote to it, and this one did not
+	// This context cannot end, so that nothing watches it beside the program.
+	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout
 	begin := time.Now()
 	err = cmd.Run()

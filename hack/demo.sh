@@ -26,31 +26,9 @@ build() {
 	go build -trimpath -ldflags=-s -o bin/ ./cmd/kubectl-sriov
 }
 
-# The policy of the quick start.
-quickstart() {
-	cat <<'POLICY'
-apiVersion: sriovnetwork.openshift.io/v1
-kind: SriovNetworkNodePolicy
-metadata:
-  name: policy
-  namespace: kube-system
-spec:
-  nodeSelector:
-    feature.node.kubernetes.io/network-sriov.capable: "true"
-  eSwitchMode: switchdev
-  numVfs: 3
-  nicSelector:
-    pfNames:
-    - ens41f0np0
-    - ens41f1np1
-  resourceName: cx_sriov_switchdev
-POLICY
-}
-
 sim() {
-	local tool=bin/kubectl-sriov policy=$work/policy.yaml machine=test/machines/two-port-connectx5.yaml
+	local tool=bin/kubectl-sriov policy=examples/quick-start.yaml machine=test/machines/two-port-connectx5.yaml
 	build
-	quickstart >"$policy"
 	step "The policy" cat "$policy"
 	step "What the machine has" "$tool" discover --machine "$machine"
 	step "What the policy would change, whom it disturbs, and why" "$tool" plan -f "$policy" --machine "$machine"

@@ -52,7 +52,7 @@ func (a applier) apply(t *testing.T, policies ...string) string {
 	if r.ExitCode != 0 {
 		t.Fatalf("apply ended with code %d\n%s\n%s", r.ExitCode, r.Stdout, r.Stderr)
 	}
-	return string(r.Stdout)
+	return r.Stdout
 }
 
 // settled applies the same once more and fails the test if anything is done.
@@ -385,7 +385,7 @@ func TestAPFThatCarriesTheHostsTrafficIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said := string(r.Stdout) + string(r.Stderr); r.ExitCode == 0 || !strings.Contains(said, "bridge br0") || !strings.Contains(said, "allowInUse") {
+	if said := r.Stdout + r.Stderr; r.ExitCode == 0 || !strings.Contains(said, "bridge br0") || !strings.Contains(said, "allowInUse") {
 		t.Errorf("apply ended with code %d and says:\n%s", r.ExitCode, said)
 	}
 	a.want(t, "enp1s0f0", before)

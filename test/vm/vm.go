@@ -69,42 +69,42 @@ func ColdBoot() Option { return func(s *clone.Spec) { s.Boot = clone.BootCold } 
 
 // VM is a running machine.
 type VM struct {
-	t       testing.TB
+	tb      testing.TB
 	machine *clone.Clone
 }
 
 // Start gives the test a machine. The machine goes with the test; if the test
 // has failed, the log shows what the console said last. What the rig's cache
 // lacks is built first. Where it cannot be built, the test fails.
-func Start(t testing.TB, options ...Option) *VM {
-	t.Helper()
+func Start(tb testing.TB, options ...Option) *VM {
+	tb.Helper()
 	cache, err := image.DefaultCache(os.Getenv)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var spec clone.Spec
 	for _, o := range options {
 		o(&spec)
 	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), buildTime, fmt.Errorf("the VM was not there within %v", buildTime))
+	ctx, cancel := context.WithTimeoutCause(tb.Context(), buildTime, fmt.Errorf("the VM was not there within %v", buildTime))
 	defer cancel()
 	started := time.Now()
 	m, err := clone.Start(ctx, image.Builder{Cache: cache, Log: os.Stderr}, spec)
 	if err != nil {
-		t.Fatalf("start a VM: %v", err)
+		tb.Fatalf("start a VM: %v", err)
 	}
-	t.Logf("the VM came up in %.1f s", time.Since(started).Seconds())
-	v := &VM{t: t, machine: m}
-	t.Cleanup(v.close)
+	tb.Logf("the VM came up in %.1f s", time.Since(started).Seconds())
+	v := &VM{tb: tb, machine: m}
+	tb.Cleanup(v.close)
 	return v
 }
 
 func (v *VM) close() {
-	if v.t.Failed() {
-		v.t.Logf("the guest's console ended with:\n%s", v.Console())
+	if v.tb.Failed() {
+		v.tb.Logf("the guest's console ended with:\n%s", v.Console())
 	}
 	if err := v.machine.Close(); err != nil {
-		v.t.Errorf("remove the VM: %v", err)
+		v.tb.Errorf("remove the VM: %v", err)
 	}
 }
 
@@ -122,13 +122,13 @@ func (v *VM) RunCommand(ctx context.Context, c Command) (Result, error) {
 // Shell runs a shell script, with set -e, and returns its standard output. The
 // test fails at once if the script does.
 func (v *VM) Shell(ctx context.Context, script string) string {
-	v.t.Helper()
+	v.tb.Helper()
 	r, err := v.Run(ctx, "sh", "-ec", script)
 	if err != nil {
-		v.t.Fatal(err)
+		v.tb.Fatal(err)
 	}
 	if r.ExitCode != 0 {
-		v.t.Fatalf("exit code %d of the guest's\n%s\n%s%s", r.ExitCode, script, r.Stdout, r.Stderr)
+		v.tb.Fatalf("exit code %d of the guest's\n%s\n%s%s", r.ExitCode, script, r.Stdout, r.Stderr)
 	}
 	return r.Stdout
 }
@@ -147,7 +147,7 @@ func (v *VM) Push(ctx context.Context, from, to string) error {
 	if err != nil {
 		return fmt.Errorf("push %s: %w", to, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("push %s: %w", to, err)

@@ -275,12 +275,14 @@ func TestTheEndOfTheMachineIsToldAtOnce(t *testing.T) {
 	}{
 		"QEMU is killed": {
 			func(t *testing.T, v *vm.VM) {
+				t.Helper()
 				if err := syscall.Kill(v.PID(), syscall.SIGKILL); err != nil {
 					t.Error(err)
 				}
 			}, "QEMU ended: signal: killed"},
 		"the kernel panics": {
 			func(t *testing.T, v *vm.VM) {
+				t.Helper()
 				// No result comes of this command.
 				_, _ = v.Start(t.Context(), vm.Command{Argv: []string{"sh", "-c", "echo c >/proc/sysrq-trigger"}})
 			}, "the guest's kernel panicked"},
@@ -314,15 +316,16 @@ func TestAGuestReachesTheForwardedAddressAndNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			fmt.Fprintln(conn, "hello from the host")
-			conn.Close()
+			// What does not arrive, the guest misses.
+			_, _ = fmt.Fprintln(conn, "hello from the host")
+			_ = conn.Close()
 		}
 	}()
 	guest := vm.Start(t, vm.Forward(listener.Addr().String()))

@@ -55,7 +55,7 @@ func TestACommandGetsItsInputAndTellsItsEnd(t *testing.T) {
 	var mu sync.Mutex
 	output := map[protocol.Kind]string{}
 	spec := protocol.Command{Argv: []string{"sh", "-c", "cat; echo err >&2; exit 4"}, Dir: t.TempDir()}
-	c, err := startCommand(spec, func(kind protocol.Kind, b []byte) {
+	c, err := startCommand(t.Context(), spec, func(kind protocol.Kind, b []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		output[kind] += string(b)

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +32,11 @@ type command struct {
 // output takes what a command writes.
 type output func(kind protocol.Kind, b []byte)
 
-func startCommand(spec protocol.Command, out output) (*command, error) {
+func startCommand(ctx context.Context, spec protocol.Command, out output) (*command, error) {
 	if len(spec.Argv) == 0 {
 		return nil, errors.New("run command: no program named")
 	}
-	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)
+	cmd := exec.CommandContext(ctx, spec.Argv[0], spec.Argv[1:]...)
 	cmd.Dir = spec.Dir
 	if cmd.Dir == "" {
 		cmd.Dir = "/root"

@@ -89,7 +89,7 @@ func (e *exchange) send(s protocol.Send) (protocol.Result, error) {
 	if err != nil {
 		return protocol.Result{}, fmt.Errorf("send: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it is only read
 	info, err := file.Stat()
 	if err != nil {
 		return protocol.Result{}, fmt.Errorf("send %s: %w", s.Path, err)

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,8 +18,9 @@ import (
 	"github.com/kubeovn/sriov-network-operator/test/vm/protocol"
 )
 
-// Serve serves the host until the port breaks.
-func Serve() error {
+// Serve serves the host until the port breaks. Commands that it runs are killed
+// when the context is done.
+func Serve(ctx context.Context) error {
 	p, err := openPort()
 	if err != nil {
 		return err
@@ -31,7 +33,7 @@ func Serve() error {
 	if err := s.welcome(protocol.Welcome{}); err != nil {
 		return err
 	}
-	return s.serve(protocol.NewReader(p))
+	return s.serve(ctx, protocol.NewReader(p))
 }
 
 // server is the agent's side of the port.
@@ -44,7 +46,7 @@ type server struct {
 	session *session // nil before the first Hello; used by the reading goroutine alone
 }
 
-func (s *server) serve(in *protocol.Reader) error {
+func (s *server) serve(ctx context.Context, in *protocol.Reader) error {
 	for {
 		f, err := in.Next()
 		if err != nil {
@@ -59,15 +61,15 @@ func (s *server) serve(in *protocol.Reader) error {
 		// What comes before the first Hello was meant for an agent of an
 		// earlier boot.
 		if s.session != nil {
-			s.session.frame(f)
+			s.session.frame(ctx, f)
 		}
 	}
 }
 
 // begin ends the session there is and begins the one that the host asks for.
 func (s *server) begin(f protocol.Frame) error {
-	var hello protocol.Hello
-	if err := json.Unmarshal(f.Body, &hello); err != nil || hello.Session == 0 {
+	hello := greeting(f)
+	if hello.Session == 0 {
 		return nil // a damaged greeting: the host did not mean this one
 	}
 	if s.session != nil {
@@ -79,6 +81,15 @@ func (s *server) begin(f protocol.Frame) error {
 		welcome.Error = err.Error()
 	}
 	return s.welcome(welcome)
+}
+
+// greeting reads a Hello. One that is damaged is for no session.
+func greeting(f protocol.Frame) protocol.Hello {
+	var hello protocol.Hello
+	if json.Unmarshal(f.Body, &hello) != nil {
+		return protocol.Hello{}
+	}
+	return hello
 }
 
 func (s *server) welcome(w protocol.Welcome) error {

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
 
@@ -26,10 +27,10 @@ func newSession(s *server) *session {
 }
 
 // frame carries out one frame of the host. It never waits for a command.
-func (s *session) frame(f protocol.Frame) {
+func (s *session) frame(ctx context.Context, f protocol.Frame) {
 	switch f.Kind {
 	case protocol.KindCall:
-		s.call(f)
+		s.call(ctx, f)
 	case protocol.KindStdin:
 		if c := s.command(f.ID); c != nil {
 			c.stdin.put(f.Body)
@@ -39,10 +40,12 @@ func (s *session) frame(f protocol.Frame) {
 		if c := s.command(f.ID); c != nil && json.Unmarshal(f.Body, &signal) == nil {
 			c.signal(unix.Signal(signal.Number), signal.Scope)
 		}
+	case protocol.KindHello: // begins a session: the server's
+	case protocol.KindWelcome, protocol.KindStdout, protocol.KindStderr, protocol.KindResult: // the agent's own to send
 	}
 }
 
-func (s *session) call(f protocol.Frame) {
+func (s *session) call(ctx context.Context, f protocol.Frame) {
 	var call protocol.Call
 	if err := json.Unmarshal(f.Body, &call); err != nil {
 		s.result(f.ID, protocol.Result{Error: "read call: " + err.Error()})
@@ -50,7 +53,7 @@ func (s *session) call(f protocol.Frame) {
 	}
 	switch {
 	case call.Command != nil:
-		s.start(f.ID, *call.Command)
+		s.start(ctx, f.ID, *call.Command)
 	case call.Receive != nil:
 		go s.finish(f.ID, func() (protocol.Result, error) { return s.server.exchange.receive(*call.Receive) })
 	case call.Send != nil:
@@ -60,8 +63,8 @@ func (s *session) call(f protocol.Frame) {
 	}
 }
 
-func (s *session) start(id uint32, spec protocol.Command) {
-	c, err := startCommand(spec, func(kind protocol.Kind, b []byte) { s.emit(kind, id, b) })
+func (s *session) start(ctx context.Context, id uint32, spec protocol.Command) {
+	c, err := startCommand(ctx, spec, func(kind protocol.Kind, b []byte) { s.emit(kind, id, b) })
 	if err != nil {
 		s.result(id, protocol.Result{Error: err.Error()})
 		return

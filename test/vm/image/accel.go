@@ -34,11 +34,9 @@ type Verdict struct {
 // cloud machines, starts QEMU and then breaks down in the guest's decompressor.
 // The verdict is kept for the kernel and the QEMU that it was found with.
 func (b Builder) Accel(ctx context.Context, disk Disk) (Verdict, error) {
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
-		return Verdict{machine.AccelTCG, err.Error()}, nil
+	if reason := withoutKVM(); reason != "" {
+		return Verdict{machine.AccelTCG, reason}, nil
 	}
-	_ = kvm.Close()
 	version, err := b.qemuVersion(ctx)
 	if err != nil {
 		return Verdict{}, err
@@ -71,6 +69,16 @@ func (b Builder) Accel(ctx context.Context, disk Disk) (Verdict, error) {
 		return Verdict{}, fmt.Errorf("read the verdict on KVM: %w", err)
 	}
 	return v, nil
+}
+
+// withoutKVM returns why this process cannot open KVM; empty if it can.
+func withoutKVM() string {
+	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return err.Error()
+	}
+	_ = kvm.Close()
+	return ""
 }
 
 func probe(ctx context.Context, disk Disk, dir string) Verdict {

@@ -43,7 +43,8 @@ type Disk struct {
 
 func (b Builder) say(format string, args ...any) {
 	if b.Log != nil {
-		fmt.Fprintf(b.Log, "vmrig: "+format+"\n", args...)
+		// Where the log cannot be written, the build goes on without.
+		_, _ = fmt.Fprintf(b.Log, "vmrig: "+format+"\n", args...)
 	}
 }
 
@@ -185,7 +186,7 @@ func (b Builder) buildModules(kernel kernelVersion, kernelLayer layer) func(cont
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(sources)
+		defer func() { _ = os.RemoveAll(sources) }() // a copy in $TMPDIR
 		return runScript(ctx, "modules.sh", "OUT="+dir, "KERNEL_DIR="+kernelDir, "KERNEL="+kernel.Release, "SOURCES="+sources)
 	}
 }
@@ -223,7 +224,7 @@ func (b Builder) buildDisk(kernel kernelVersion, l layers) func(context.Context,
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(files)
+		defer func() { _ = os.RemoveAll(files) }() // a copy in $TMPDIR
 		return runScript(ctx, "disk.sh", "OUT="+dir, "KERNEL="+kernel.Release,
 			"KERNEL_DIR="+dirs[0], "MODULES_DIR="+dirs[1], "ROOTFS_DIR="+dirs[2],
 			"AGENT="+filepath.Join(dirs[3], "vm-agent"), "GUEST="+filepath.Join(files, "guest", "root"))

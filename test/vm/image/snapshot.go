@@ -142,7 +142,7 @@ func withMachine(ctx context.Context, c machine.Config, backing string, use func
 	if err != nil {
 		return fmt.Errorf("make a folder for the machine: %w", err)
 	}
-	defer os.RemoveAll(run)
+	defer func() { _ = os.RemoveAll(run) }() // a folder of $TMPDIR
 	c.Dir = run
 	relative, err := filepath.Rel(filepath.Dir(c.Root), backing)
 	if err != nil {

@@ -64,6 +64,8 @@ func (p *Process) frame(f protocol.Frame) {
 			return
 		}
 		p.finish(r, nil)
+	case protocol.KindWelcome: // of the link
+	case protocol.KindHello, protocol.KindCall, protocol.KindStdin, protocol.KindSignal: // the host's own to send
 	}
 }
 

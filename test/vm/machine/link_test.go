@@ -23,6 +23,7 @@ type guestEnd struct {
 }
 
 func newTestLink(t *testing.T) (*link, *guestEnd, chan struct{}) {
+	t.Helper()
 	host, guest := net.Pipe()
 	dead := make(chan struct{})
 	l := newLink("", dead, func() error { return &DeadError{Reason: "for a test"} })

@@ -112,12 +112,12 @@ func (m *Machine) launch(c Config) (*emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer control.theirs.Close()
+	defer func() { _ = control.theirs.Close() }() // QEMU has its own copy
 	agent, err := newChannel("agent")
 	if err != nil {
 		return nil, errors.Join(err, control.ours.Close())
 	}
-	defer agent.theirs.Close()
+	defer func() { _ = agent.theirs.Close() }()
 	q := &emulator{over: make(chan struct{})}
 	q.process, err = startProcess(c.Dir, m.args(c), control.theirs, agent.theirs)
 	if err != nil {

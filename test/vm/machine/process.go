@@ -28,7 +28,7 @@ func newChannel(name string) (channel, error) {
 		return channel{}, fmt.Errorf("make %s channel: %w", name, err)
 	}
 	ours := os.NewFile(uintptr(fds[0]), name)
-	defer ours.Close()
+	defer func() { _ = ours.Close() }() // the connection has its own copy
 	theirs := os.NewFile(uintptr(fds[1]), name)
 	conn, err := net.FileConn(ours)
 	if err != nil {
@@ -53,8 +53,10 @@ func startProcess(dir string, args []string, files ...*os.File) (*process, error
 	if err != nil {
 		return nil, fmt.Errorf("start QEMU: %w", err)
 	}
-	defer stderr.Close()
-	p := &process{cmd: exec.Command(Program, args...), exited: make(chan struct{}), stderr: stderr.Name()}
+	defer func() { _ = stderr.Close() }() // QEMU has its own copy
+	//nolint:noctx // QEMU outlives every call, that which starts it too: kill ends it
+	cmd := exec.Command(Program, args...)
+	p := &process{cmd: cmd, exited: make(chan struct{}), stderr: stderr.Name()}
 	p.cmd.Dir = dir
 	p.cmd.ExtraFiles = files
 	p.cmd.Stdout, p.cmd.Stderr = stderr, stderr

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -15,15 +16,15 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "vm-agent:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "relay" {
-		return agent.Relay(args[1], os.Stdin, os.Stdout)
+		return agent.Relay(ctx, args[1], os.Stdin, os.Stdout)
 	}
-	return agent.Serve()
+	return agent.Serve(ctx)
 }

@@ -55,7 +55,7 @@ func push(ctx context.Context, m *clone.Clone, path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -19,6 +19,9 @@ static() {
 	hack/verify-generated.sh
 	go vet ./...
 	"${tool[@]}" golangci-lint run ./...
+	# What is compiled for the VM alone, or instead of something else; and the other module.
+	"${tool[@]}" golangci-lint run --build-tags vm,lintcheck ./test/... ./bench/... ./hack/... ./internal/host/linux/
+	(cd test/crd && go tool -modfile=../../go.tools.mod golangci-lint run ./...)
 	go test -tags lintcheck ./hack/lintcheck/
 }
 

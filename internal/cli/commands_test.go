@@ -133,6 +133,34 @@ func TestTheQuickStartGivesTheNodeStateThatIsDocumented(t *testing.T) {
 	}
 }
 
+// TestTheQuickStartGivesTheAddressesThatAreDocumented has ports with room for
+// three VFs each, as the documented ones: their VFs follow each other.
+func TestTheQuickStartGivesTheAddressesThatAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(twoPorts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{this: parsed(t, strings.ReplaceAll(string(text), "totalvfs: 8", "totalvfs: 3"))}
+	got := w.run(t, "apply", "-f", quickStart, "--yes", "-o", "yaml")
+	var state sriovv1.SriovNetworkNodeState
+	if err := yaml.UnmarshalStrict([]byte(got.out), &state); err != nil {
+		t.Fatal(err)
+	}
+	var addresses []string
+	for _, pf := range state.Status.Interfaces {
+		if pf.TotalVfs != 3 {
+			t.Errorf("%s offers %d VFs", pf.Name, pf.TotalVfs)
+		}
+		for _, vf := range pf.VFs {
+			addresses = append(addresses, vf.PciAddress)
+		}
+	}
+	want := []string{"0000:5f:00.2", "0000:5f:00.3", "0000:5f:00.4", "0000:5f:00.5", "0000:5f:00.6", "0000:5f:00.7"}
+	if diff := cmp.Diff(want, addresses); diff != "" {
+		t.Errorf("(-want +got):\n%s%s", diff, got.err)
+	}
+}
+
 func TestASecondApplyWritesNothing(t *testing.T) {
 	w := world{this: described(t, "two-port-connectx5.yaml")}
 	if got := w.run(t, "apply", "-f", quickStart, "--yes"); got.code != ExitDone {

@@ -6,6 +6,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -193,7 +194,7 @@ func (a *app) reportPF(in *input, pf nodestate.PFTrace) {
 
 func withFix(text string, r reason.Reason) string {
 	if fix := r.Fix(); fix != "" {
-		return text + "; fix: " + fix
+		return strings.TrimSuffix(text, ".") + "; fix: " + fix
 	}
 	return text
 }

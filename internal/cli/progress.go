@@ -89,8 +89,8 @@ var errInterrupted = errors.New("stopped by an interrupt")
 // failures are the failures of an execution, with all steps that an interrupt
 // kept from being begun as one.
 func failures(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the executor joins the steps' errors itself
-	if !ok {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
 		return err
 	}
 	var out []error
@@ -110,7 +110,8 @@ func failures(err error) error {
 
 // cause is the failure without the lane and the action, which stand beside it.
 func cause(err error) error {
-	if step, ok := err.(*execute.StepError); ok { //nolint:errorlint // the executor hands over the step's own error, never a wrapped one
+	var step *execute.StepError
+	if errors.As(err, &step) {
 		return step.Err
 	}
 	return err

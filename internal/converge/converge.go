@@ -5,7 +5,9 @@ package converge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -35,6 +37,12 @@ func Look(ctx context.Context, r host.Reader, nics catalog.Table) (Observation, 
 	l, err := ledger.Open(r.Files, nil)
 	if err != nil {
 		return Observation{}, err
+	}
+	for _, torn := range l.Torn() {
+		// A record that this user may not read is not torn.
+		if errors.Is(torn.Err, fs.ErrPermission) {
+			return Observation{}, fmt.Errorf("read what was configured of %s before: %w; root may", torn.PF, torn.Err)
+		}
 	}
 	inv, err := discover.Machine(ctx, r, nics)
 	if err != nil {

@@ -5,6 +5,7 @@ package converge_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -145,6 +146,17 @@ func TestATornRecordIsAWordInThePlan(t *testing.T) {
 	}
 	if again := foresee(t, m, w); !again.Plan.Empty() || len(again.Torn) != 0 {
 		t.Errorf("afterwards: %v, torn %v", again.Plan, again.Torn)
+	}
+}
+
+func TestARecordThatMayNotBeReadIsNotTorn(t *testing.T) {
+	m := machine(t)
+	if err := carryOut(t, m, wish(policy("a", "ens41f0np0", 2))); err != nil {
+		t.Fatal(err)
+	}
+	m.Fail("read:"+ledger.Dir+"/0000:5f:00.0", fs.ErrPermission)
+	if _, err := converge.Look(t.Context(), m.Reader(), catalog.Default()); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %v", err)
 	}
 }
 

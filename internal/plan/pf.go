@@ -78,6 +78,7 @@ func configure(p *pfPlan) *pfPlan {
 		p.modules()
 		p.port()
 		p.functions()
+		p.up()
 	}
 	p.vfs()
 	p.guardHostTraffic()

@@ -132,6 +132,28 @@ func verbs(p Plan) []string {
 	return out
 }
 
+func TestWhenAPFIsSetUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		driver string
+		want   []string
+	}{
+		"before its VFs are made, by default":                       {"mlx5_core", []string{"SetLinkUp", "numvfs 0 to 4", "SetAdminMACs", "bind 0-3"}},
+		"after, when its driver would open the netdev twice":        {"igb", []string{"numvfs 0 to 4", "SetLinkUp", "SetAdminMACs", "bind 0-3"}},
+		"before, when its driver makes no VFs of a PF that is down": {"bnxt_en", []string{"SetLinkUp", "numvfs 0 to 4", "SetAdminMACs", "bind 0-3"}},
+		"before, when its driver is not known":                      {"unheardof", []string{"SetLinkUp", "numvfs 0 to 4", "SetAdminMACs", "bind 0-3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			down := pf(port0, c.driver, 0)
+			down.AdminUp = false
+			node := want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 4, Groups: []desired.Group{group(0, 3, desired.Kernel)}})
+			got := verbs(Compute(node, machine(down), Memory{}, catalog.Default()))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestWhatAChangeTakes(t *testing.T) {
 	legacy := func(n int, groups ...desired.Group) desired.PF {
 		return desired.PF{Addr: port0, Name: "ens0", NumVFs: n, Groups: groups}

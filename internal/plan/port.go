@@ -76,14 +76,30 @@ func vdpaDriver(t hw.VDPAType) string {
 // port brings the PF's own netdev into shape.
 func (p *pfPlan) port() {
 	saw, want := p.saw, p.want
-	// A VF keeps its admin MAC over a rebind only if the PF was up when the VF
-	// was probed (igb).
-	if !saw.AdminUp {
-		p.step(SetLinkUp{PF: saw.Addr}, reason.LinkDown, "%s is down", saw.Netdev)
+	if !p.upAfterCount() {
+		p.up()
 	}
 	p.mtu()
 	if want.Eswitch == hw.EswitchSwitchdev && saw.TCOffload == hw.FeatureOff {
 		p.step(EnableTCOffload{PF: saw.Addr}, reason.OffloadOff, "hw-tc-offload of %s is off and switchdev needs it", saw.Netdev)
+	}
+}
+
+// upAfterCount reports whether the PF's netdev is better set up when the VFs are
+// there: a driver that resets the PF for a new number of VFs closes and opens a
+// netdev that is up, which takes igb as long again as the VFs do (igb_main.c,
+// igb_sriov_reinit).
+func (p *pfPlan) upAfterCount() bool {
+	return p.traits.CountDisturbsLink && !p.traits.CountNeedsUp && !p.traits.OrderAssumed
+}
+
+// up sets the PF's netdev up, if it is not. A VF keeps its admin MAC over a rebind
+// only if the PF was up when the VF was probed (igb), so it is up before VFs are
+// bound.
+func (p *pfPlan) up() {
+	if !p.saw.AdminUp {
+		p.step(SetLinkUp{PF: p.saw.Addr}, reason.LinkDown, "%s is down", p.saw.Netdev)
+		p.saw.AdminUp = true
 	}
 }
 

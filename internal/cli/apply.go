@@ -136,10 +136,10 @@ var errDeclined = errors.New("apply: nothing was changed")
 func (a *app) confirm(ctx context.Context, in *input, m machine, wish converge.Wish, shown converge.Outlook) (converge.Outlook, error) {
 	lines := readLines(a.In)
 	for {
-		fmt.Fprint(a.Err, "\nApply this plan? [y/N] ")
+		say(a.Err, "\nApply this plan? [y/N] ")
 		select {
 		case <-ctx.Done():
-			fmt.Fprintln(a.Err)
+			say(a.Err, "\n")
 			return shown, errDeclined
 		case answer := <-lines:
 			if !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
@@ -182,7 +182,7 @@ func (a *app) carryOut(ctx context.Context, m machine, out converge.Outlook, f a
 	p := newProgress(a, out.Plan)
 	err := converge.Execute(ctx, m.host, out.Plan, execute.Options{Now: a.Now, StepTimeout: f.timeout, Observe: p.observe})
 	p.end()
-	fmt.Fprintln(a.talk(), "\n"+p.summary(a.Now().Sub(begin), ctx.Err() != nil))
+	say(a.talk(), "\n%s\n", p.summary(a.Now().Sub(begin), ctx.Err()))
 	return failures(err)
 }
 

@@ -62,7 +62,10 @@ var errChanges = errors.New("there are changes")
 // next step.
 func Run(ctx context.Context, env Env, args []string) int {
 	root := Command(env)
-	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
+	if args == nil {
+		args = []string{} // nil would mean those of the process
+	}
+	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -70,7 +73,7 @@ func Run(ctx context.Context, env Env, args []string) int {
 	case errors.Is(err, errChanges):
 		return ExitChanges
 	case !errors.Is(err, errSaid):
-		fmt.Fprintf(env.Err, "error: %v\n", err)
+		say(env.Err, "error: %v\n", err)
 	}
 	return ExitError
 }
@@ -124,19 +127,25 @@ sudo %[1]s apply -f policy.yaml
 	return root
 }
 
+// say writes for people. A failure to do so is nobody's to hear: what an exit
+// code depends on is written by print and object.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
+}
+
 // note prints what is worth a word and keeps nothing from being done.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.Err, "note: "+format+"\n", args...)
+	say(a.Err, "note: "+format+"\n", args...)
 }
 
 // warn prints what may surprise.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.Err, "warning: "+format+"\n", args...)
+	say(a.Err, "warning: "+format+"\n", args...)
 }
 
 // complain prints what is wrong.
 func (a *app) complain(format string, args ...any) {
-	fmt.Fprintf(a.Err, "error: "+format+"\n", args...)
+	say(a.Err, "error: "+format+"\n", args...)
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -96,7 +96,7 @@ func (a *app) attachments(in *input, want *desired.Node, explain bool) ([]networ
 		}
 		made = append(made, nad)
 		if explain {
-			fmt.Fprintf(a.Err, "%s: %s\n", o.Label(), a.offers(in, resource))
+			say(a.Err, "%s: %s\n", o.Label(), a.offers(in, resource))
 		}
 		if want != nil && !offered(*want, resource) {
 			a.note("%s: node %s gets no VF for resource %s from the policies in the files", o.Label(), in.node.Name, resource)

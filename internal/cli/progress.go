@@ -120,7 +120,7 @@ func cause(err error) error {
 func (p *progress) draw(changed *laneProgress, state show.StepState) {
 	if !p.terminal.Err {
 		if state != show.StepRunning {
-			fmt.Fprintln(p.out, changed.text)
+			say(p.out, "%s\n", changed.text)
 		}
 		return
 	}
@@ -132,7 +132,7 @@ func (p *progress) draw(changed *laneProgress, state show.StepState) {
 		fmt.Fprintf(&b, "\r\x1b[K%s\n", show.Cut(l.text, p.terminal.Width))
 	}
 	p.drawn = true
-	fmt.Fprint(p.out, b.String())
+	say(p.out, "%s", b.String())
 }
 
 // end leaves on a terminal how each lane ended.
@@ -149,19 +149,17 @@ func (p *progress) end() {
 	p.draw(nil, show.StepDone)
 }
 
-// summary is the last line.
-func (p *progress) summary(took time.Duration, interrupted bool) string {
-	done, of, whole := 0, 0, 0
+// summary is the last line. interrupt is why the execution was stopped; nil when
+// it was not.
+func (p *progress) summary(took time.Duration, interrupt error) string {
+	done, of := 0, 0
 	for _, l := range p.lanes {
 		done, of = done+l.done, of+l.of
-		if l.done == l.of {
-			whole++
-		}
 	}
 	switch {
 	case done == of:
 		return fmt.Sprintf("done: %d steps in %s", done, show.Took(took))
-	case interrupted:
+	case interrupt != nil:
 		return fmt.Sprintf("stopped: %d of %d steps done in %s, %d left; the same command goes on from there", done, of, show.Took(took), of-done)
 	}
 	return fmt.Sprintf("failed: %d of %d steps done in %s, %d left; the same command goes on from there", done, of, show.Took(took), of-done)

@@ -6,6 +6,7 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ func (c *checker) fields(node *yaml.Node, t reflect.Type, path string) {
 		field, ok := known[key.Value]
 		switch {
 		case !ok:
-			c.say(key, full, "there is no such field", didYouMean(key.Value, keys(known)))
+			c.say(key, full, "there is no such field", didYouMean(key.Value, slices.Collect(maps.Keys(known))))
 		case seen[key.Value]:
 			c.say(key, full, "the field is given twice", "remove one of them")
 		default:
@@ -218,22 +219,11 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 		switch {
 		case name == "-" || !f.IsExported():
 		case name == "" && f.Anonymous:
-			for k, v := range fieldsOf(f.Type) {
-				out[k] = v
-			}
+			maps.Copy(out, fieldsOf(f.Type))
 		case name != "":
 			out[name] = f.Type
 		}
 	}
-	return out
-}
-
-func keys(m map[string]reflect.Type) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
 	return out
 }
 

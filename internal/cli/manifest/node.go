@@ -40,7 +40,7 @@ func lineOf(node *yaml.Node, path string) int {
 		return 0
 	}
 	line := node.Line
-	for _, step := range strings.Split(strings.ReplaceAll(path, "[", ".["), ".") {
+	for step := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
 		key, value := walk(node, step)
 		if value == nil {
 			break

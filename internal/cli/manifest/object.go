@@ -6,7 +6,9 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -90,11 +92,7 @@ func (s *Set) list(at Source, node *yaml.Node) {
 func (s *Set) known(at Source, node *yaml.Node, kind string) {
 	value := kinds()[kind]
 	if value == nil {
-		var names []string
-		for k := range kinds() {
-			names = append(names, k)
-		}
-		s.fault(at, fmt.Sprintf("kind %s: the group %s has no such kind", kind, sriovv1.GroupName), didYouMean(kind, names))
+		s.fault(at, fmt.Sprintf("kind %s: the group %s has no such kind", kind, sriovv1.GroupName), didYouMean(kind, slices.Collect(maps.Keys(kinds()))))
 		return
 	}
 	meta := child(node, "metadata")

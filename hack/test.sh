@@ -32,7 +32,7 @@ unit() {
 
 vm() {
 	go run ./test/vm/cmd/vmrig build
-	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
+	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... ./test/docs/ 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
 }
 
 rigs=("$@")

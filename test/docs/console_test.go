@@ -149,7 +149,7 @@ func (r *reader) console(b block, text string) string {
 		}
 		out.WriteString(got)
 		if !*update {
-			r.t.Errorf("%s:%d: %s prints something else (-page +now):\n%s", r.page.path, b.first, s.command, cmp.Diff(s.output, got))
+			r.t.Errorf("%s:%d: %s prints something else (-page +now):\n%s", r.page.path, b.first, s.command, cmp.Diff(lines(s.output), lines(got)))
 		}
 	}
 	return out.String()

@@ -67,18 +67,22 @@ func TestThePageOfMachinesNamesEveryField(t *testing.T) {
 // decisions is how many decisions there are.
 const decisions = 28
 
+// Each decision names what proves it, or what it comes with.
 func TestThePageOfDecisionsHasThemAllInOrder(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs/reference/decisions.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?m)^## D(\d+) `).FindAllStringSubmatch(string(text), -1)
-	if len(found) != decisions {
-		t.Fatalf("there are %d decisions, not %d", len(found), decisions)
+	sections := strings.Split(string(text), "\n## ")[1:]
+	if len(sections) != decisions {
+		t.Fatalf("there are %d decisions, not %d", len(sections), decisions)
 	}
-	for i, m := range found {
-		if m[1] != fmt.Sprint(i+1) {
-			t.Errorf("decision %d is numbered %s", i+1, m[1])
+	for i, s := range sections {
+		if !strings.HasPrefix(s, fmt.Sprintf("D%d ", i+1)) {
+			t.Errorf("decision %d begins with %.20q", i+1, s)
+		}
+		if !proof.MatchString(s) && !strings.Contains(strings.ToLower(s), "comes with") {
+			t.Errorf("D%d names no proof, and nothing that it comes with", i+1)
 		}
 	}
 }

@@ -73,6 +73,11 @@ const (
 	LabelSriovCapable = "feature.node.kubernetes.io/network-sriov.capable"
 	// LabelSriovCapableTrue is the value of LabelSriovCapable that the operator looks for.
 	LabelSriovCapableTrue = "true"
+
+	// LabelSriovConfigMap on a ConfigMap says that it is read like the one named ConfigMapSriovConfig.
+	LabelSriovConfigMap = "sriovnetwork.openshift.io/sriov-configmap"
+	// LabelSriovConfigMapTrue is the value of LabelSriovConfigMap that the operator looks for.
+	LabelSriovConfigMapTrue = "true"
 )
 
 // Annotations.

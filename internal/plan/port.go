@@ -50,7 +50,7 @@ func covered(pf desired.PF) int {
 func (p *pfPlan) module(module, driver, whose string) {
 	if !slices.Contains(p.drivers, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: module},
-			Why: reason.Because(reason.ModuleMissing, "%s need it and driver %s is not registered", whose, driver)})
+			Why: reason.Because(reason.ModuleMissing, "%s: driver %s is not loaded", whose, driver)})
 	}
 }
 
@@ -58,7 +58,7 @@ func (p *pfPlan) vdpaModule(g desired.Group) {
 	driver := vdpaDriver(g.VDPA)
 	if driver != "" && !slices.Contains(p.vdpa, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: driver},
-			Why: reason.Because(reason.ModuleMissing, "vdpaType %s needs it and it is not registered", g.VDPA)})
+			Why: reason.Because(reason.ModuleMissing, "vdpaType %s: driver %s is not loaded", g.VDPA, driver)})
 	}
 }
 
@@ -211,7 +211,7 @@ func (p *pfPlan) resize(from int) {
 	if auto {
 		p.step(SetAutoprobe{PF: p.saw.Addr, On: false}, reason.BindOnce, "new VFs are bound once, to the driver they keep")
 	}
-	p.count(0, to, reason.CountDiffers, "numVfs is %d, asked for %d", p.saw.NumVFs, to)
+	p.count(0, to, reason.CountDiffers, "asked for %d VFs", to)
 	p.step(SetAutoprobe{PF: p.saw.Addr, On: true}, reason.AutoprobeOff, "VFs that others make get a driver by themselves")
 }
 

@@ -170,6 +170,14 @@ func (n *vfNeed) datapath(vf hw.VF) {
 	n.createVDPA = n.group.VDPA
 }
 
+// named names VFs for people: "VF 3", "VFs 0-3,6".
+func named(vfs []int) string {
+	if len(vfs) == 1 {
+		return "VF " + hw.FormatIndices(vfs)
+	}
+	return "VFs " + hw.FormatIndices(vfs)
+}
+
 func pick(needs []vfNeed, keep func(vfNeed) bool) []int {
 	var out []int
 	for _, n := range needs {
@@ -183,7 +191,7 @@ func pick(needs []vfNeed, keep func(vfNeed) bool) []int {
 func (p *pfPlan) deleteVDPA(needs []vfNeed) {
 	vfs := pick(needs, func(n vfNeed) bool { return n.deleteVDPA })
 	if len(vfs) > 0 {
-		p.take(vfs, DeleteVDPA{PF: p.saw.Addr, VFs: vfs}, reason.VDPADiffers, "VFs %s have another vDPA device than asked for", hw.FormatIndices(vfs))
+		p.take(vfs, DeleteVDPA{PF: p.saw.Addr, VFs: vfs}, reason.VDPADiffers, "%s: another vDPA device than asked for", named(vfs))
 	}
 }
 
@@ -200,11 +208,11 @@ func (p *pfPlan) addresses(needs []vfNeed) {
 	}
 	if len(macs) > 0 {
 		vfs := pick(needs, func(n vfNeed) bool { return n.mac != "" })
-		p.step(SetAdminMACs{PF: p.saw.Addr, MACs: macs}, reason.MACNotPinned, "VFs %s keep their MAC over the next bind", hw.FormatIndices(vfs))
+		p.step(SetAdminMACs{PF: p.saw.Addr, MACs: macs}, reason.MACNotPinned, "%s: the MAC stays over the next bind", named(vfs))
 	}
 	if len(guids) > 0 {
 		vfs := pick(needs, func(n vfNeed) bool { return n.guid != 0 })
-		p.step(SetGUIDs{PF: p.saw.Addr, GUIDs: guids}, reason.GUIDMissing, "VFs %s have no GUID", hw.FormatIndices(vfs))
+		p.step(SetGUIDs{PF: p.saw.Addr, GUIDs: guids}, reason.GUIDMissing, "%s: no GUID", named(vfs))
 	}
 }
 
@@ -214,7 +222,7 @@ func (p *pfPlan) unbind(needs []vfNeed) {
 		return
 	}
 	i := slices.IndexFunc(needs, func(n vfNeed) bool { return n.unbind })
-	p.take(vfs, UnbindVFs{PF: p.saw.Addr, VFs: vfs}, needs[i].why, "VFs %s: %s", hw.FormatIndices(vfs), needs[i].why.Sentence())
+	p.take(vfs, UnbindVFs{PF: p.saw.Addr, VFs: vfs}, needs[i].why, "%s: %s", named(vfs), needs[i].why.Sentence())
 }
 
 // bind binds all VFs that get the same kind of driver in one step.
@@ -231,13 +239,13 @@ func (p *pfPlan) bind(needs []vfNeed, userspace bool) {
 	if len(taken) > 0 {
 		do := do
 		do.VFs = taken
-		p.take(taken, do, reason.DriverDiffers, "VFs %s have %s, %s", hw.FormatIndices(taken), drivers(chosen), wishes(chosen, taken))
+		p.take(taken, do, reason.DriverDiffers, "%s: bound to %s, %s", named(taken), drivers(chosen), wishes(chosen, taken))
 	}
 	rest := pick(chosen, func(n vfNeed) bool { return n.was == "" || n.unbind })
 	if len(rest) > 0 {
 		do.VFs = rest
 		i := slices.IndexFunc(chosen, func(n vfNeed) bool { return n.was == "" || n.unbind })
-		p.step(do, chosen[i].why, "VFs %s: %s", hw.FormatIndices(rest), wishes(chosen, rest))
+		p.step(do, chosen[i].why, "%s: %s", named(rest), wishes(chosen, rest))
 	}
 }
 
@@ -269,13 +277,13 @@ func wishes(needs []vfNeed, vfs []int) string {
 
 func (p *pfPlan) vfMTU(needs []vfNeed) {
 	for mtu, vfs := range grouped(needs, func(n vfNeed) int { return n.mtu }) {
-		p.step(SetVFMTU{PF: p.saw.Addr, VFs: vfs, MTU: mtu}, reason.MTUDiffers, "VFs %s: asked for MTU %s", hw.FormatIndices(vfs), strconv.Itoa(mtu))
+		p.step(SetVFMTU{PF: p.saw.Addr, VFs: vfs, MTU: mtu}, reason.MTUDiffers, "%s: asked for MTU %s", named(vfs), strconv.Itoa(mtu))
 	}
 }
 
 func (p *pfPlan) createVDPA(needs []vfNeed) {
 	for t, vfs := range grouped(needs, func(n vfNeed) hw.VDPAType { return n.createVDPA }) {
-		p.step(CreateVDPA{PF: p.saw.Addr, VFs: vfs, Type: t}, reason.VDPADiffers, "VFs %s: asked for vdpaType %s", hw.FormatIndices(vfs), t)
+		p.step(CreateVDPA{PF: p.saw.Addr, VFs: vfs, Type: t}, reason.VDPADiffers, "%s: asked for vdpaType %s", named(vfs), t)
 	}
 }
 

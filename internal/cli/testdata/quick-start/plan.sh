@@ -225,7 +225,7 @@ lane_0000_5f_00_0() {
 	pf_offload '0000:5f:00.0'
 	# 3. autoprobe on → off (disturbs none): new VFs are bound once, to the driver they keep
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.0/sriov_drivers_autoprobe' 0
-	# 4. numvfs 0 → 3 (disturbs none): numVfs is 0, asked for 3
+	# 4. numvfs 0 → 3 (disturbs none): asked for 3 VFs
 	numvfs '0000:5f:00.0' 0 3
 	# 5. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.0/sriov_drivers_autoprobe' 1
@@ -233,7 +233,7 @@ lane_0000_5f_00_0() {
 	devlink dev param set 'pci/0000:5f:00.0' name 'flow_steering_mode' value 'smfs' cmode runtime
 	# 7. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
 	devlink dev eswitch set 'pci/0000:5f:00.0' mode 'switchdev'
-	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2 keep their MAC over the next bind
+	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
 	pf_link '0000:5f:00.0' vf 0 mac 'aa:c0:fb:33:82:e6'
 	pf_link '0000:5f:00.0' vf 1 mac '22:a8:42:4f:77:e5'
 	pf_link '0000:5f:00.0' vf 2 mac '96:c3:90:14:41:fc'
@@ -252,7 +252,7 @@ lane_0000_5f_00_1() {
 	pf_offload '0000:5f:00.1'
 	# 3. autoprobe on → off (disturbs none): new VFs are bound once, to the driver they keep
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.1/sriov_drivers_autoprobe' 0
-	# 4. numvfs 0 → 3 (disturbs none): numVfs is 0, asked for 3
+	# 4. numvfs 0 → 3 (disturbs none): asked for 3 VFs
 	numvfs '0000:5f:00.1' 0 3
 	# 5. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.1/sriov_drivers_autoprobe' 1
@@ -260,7 +260,7 @@ lane_0000_5f_00_1() {
 	devlink dev param set 'pci/0000:5f:00.1' name 'flow_steering_mode' value 'smfs' cmode runtime
 	# 7. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
 	devlink dev eswitch set 'pci/0000:5f:00.1' mode 'switchdev'
-	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2 keep their MAC over the next bind
+	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
 	pf_link '0000:5f:00.1' vf 0 mac '66:f8:bd:8f:a0:50'
 	pf_link '0000:5f:00.1' vf 1 mac '82:2d:89:4c:f8:71'
 	pf_link '0000:5f:00.1' vf 2 mac '4a:eb:6f:58:73:f3'

@@ -52,8 +52,7 @@ func TestThePageOfMachinesNamesEveryField(t *testing.T) {
 	var words []string
 	var fields func(reflect.Type)
 	fields = func(of reflect.Type) {
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for f := range of.Fields() {
 			words = append(words, f.Tag.Get("yaml"))
 			if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 				fields(f.Type.Elem())

@@ -97,9 +97,9 @@ func TestPages(t *testing.T) {
 func rewrite(t *testing.T, file string, p page, replaced map[int]string) {
 	t.Helper()
 	lines := slices.Clone(p.lines)
-	for i := len(p.blocks) - 1; i >= 0; i-- {
+	for i, b := range slices.Backward(p.blocks) {
 		if text, ok := replaced[i]; ok {
-			lines = slices.Replace(lines, p.blocks[i].first, p.blocks[i].last, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
+			lines = slices.Replace(lines, b.first, b.last, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
 		}
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
@@ -268,7 +268,9 @@ func (r *reader) list(name string, out io.Writer) error {
 	}
 	entries, err := fs.ReadDir(r.this.Host().Files, strings.TrimSuffix(below, "/"))
 	for _, e := range entries {
-		fmt.Fprintln(out, e.Name())
+		if _, err := fmt.Fprintln(out, e.Name()); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -116,8 +116,8 @@ func reasonGroups(t *testing.T) []group {
 		}
 		g := group{title: strings.TrimSuffix(strings.TrimSpace(decl.Doc.Text()), ".")}
 		for _, s := range decl.Specs {
-			for _, v := range s.(*ast.ValueSpec).Values { //nolint:errcheck // a const declaration holds nothing else
-				text, err := strconv.Unquote(v.(*ast.BasicLit).Value) //nolint:errcheck // the package's own test says so
+			for _, v := range s.(*ast.ValueSpec).Values {
+				text, err := strconv.Unquote(v.(*ast.BasicLit).Value)
 				if err != nil {
 					t.Fatal(err)
 				}

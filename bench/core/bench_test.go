@@ -4,7 +4,6 @@
 package core_test
 
 import (
-	"context"
 	"os"
 	"testing"
 	"time"
@@ -104,7 +103,7 @@ func machine(b *testing.B, vfs int) *sim.Machine {
 	}
 	h := m.Host()
 	for _, pf := range look(b, m).PFs {
-		if err := h.Attrs.WriteAttr(context.Background(), "sys/bus/pci/devices/"+pf.Addr.String()+"/sriov_numvfs", "128"); err != nil {
+		if err := h.Attrs.WriteAttr(b.Context(), "sys/bus/pci/devices/"+pf.Addr.String()+"/sriov_numvfs", "128"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -113,7 +112,7 @@ func machine(b *testing.B, vfs int) *sim.Machine {
 
 func look(b *testing.B, m *sim.Machine) hw.Inventory {
 	b.Helper()
-	inv, err := discover.Machine(context.Background(), m.Reader(), catalog.Default())
+	inv, err := discover.Machine(b.Context(), m.Reader(), catalog.Default())
 	if err != nil || len(inv.Problems) > 0 {
 		b.Fatal(err, inv.Problems)
 	}
@@ -187,7 +186,7 @@ func carryOut(b *testing.B, m *sim.Machine, want desired.Node) plan.Memory {
 		b.Fatal(err)
 	}
 	p := plan.Compute(want, look(b, m), l.Memory(), catalog.Default())
-	if err := execute.Run(context.Background(), h, l, p, execute.Options{Now: time.Now, StepTimeout: time.Minute}); err != nil {
+	if err := execute.Run(b.Context(), h, l, p, execute.Options{Now: time.Now, StepTimeout: time.Minute}); err != nil {
 		b.Fatal(err)
 	}
 	return l.Memory()

@@ -4,7 +4,6 @@
 package sim_test
 
 import (
-	"context"
 	"os"
 	"sync"
 	"testing"
@@ -72,18 +71,18 @@ type job struct {
 
 // prepare describes the work of giving VFs to the first n PFs of a machine that
 // has none.
-func prepare(t testing.TB, n int, rescan bool) job {
-	t.Helper()
+func prepare(tb testing.TB, n int, rescan bool) job {
+	tb.Helper()
 	text, err := os.ReadFile("../../test/machines/big.yaml")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, err := sim.Parse(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h := m.Host()
-	saw := discovered(t, m)
+	saw := discovered(tb, m)
 	var pfs []desired.PF
 	for _, pf := range saw.PFs[:n] {
 		pfs = append(pfs, desired.PF{
@@ -93,51 +92,51 @@ func prepare(t testing.TB, n int, rescan bool) job {
 	}
 	want, rejected := desired.New(pfs, "")
 	if len(rejected) > 0 {
-		t.Fatal(rejected)
+		tb.Fatal(rejected)
 	}
 	l, err := ledger.Open(h.Files, h.Conf)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	delays := kernel(rescan)
 	j := job{machine: m, ledger: l, plan: plan.Compute(want, saw, l.Memory(), catalog.Default()), path: criticalPath(delays, n)}
 	if len(j.plan.Lanes) != n || len(j.plan.Blocked) > 0 {
-		t.Fatalf("%d lanes are planned, %d things are blocked", len(j.plan.Lanes), len(j.plan.Blocked))
+		tb.Fatalf("%d lanes are planned, %d things are blocked", len(j.plan.Lanes), len(j.plan.Blocked))
 	}
 	m.SetDelays(delays)
 	return j
 }
 
-func discovered(t testing.TB, m *sim.Machine) hw.Inventory {
-	t.Helper()
-	saw, err := discover.Machine(context.Background(), m.Reader(), catalog.Default())
+func discovered(tb testing.TB, m *sim.Machine) hw.Inventory {
+	tb.Helper()
+	saw, err := discover.Machine(tb.Context(), m.Reader(), catalog.Default())
 	if err != nil || len(saw.Problems) > 0 {
-		t.Fatalf("discover: %v, %v", err, saw.Problems)
+		tb.Fatalf("discover: %v, %v", err, saw.Problems)
 	}
 	return saw
 }
 
 // run executes the plan, looks whether all is done, and returns how long the
 // execution took.
-func (j job) run(t testing.TB) time.Duration {
-	t.Helper()
+func (j job) run(tb testing.TB) time.Duration {
+	tb.Helper()
 	begin := time.Now()
-	err := execute.Run(context.Background(), j.machine.Host(), j.ledger, j.plan, execute.Options{Now: time.Now, StepTimeout: time.Hour})
+	err := execute.Run(tb.Context(), j.machine.Host(), j.ledger, j.plan, execute.Options{Now: time.Now, StepTimeout: time.Hour})
 	took := time.Since(begin)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	j.machine.SettleUdev() // until then a netdev may be renamed between two looks
-	saw := discovered(t, j.machine)
+	saw := discovered(tb, j.machine)
 	for _, lane := range j.plan.Lanes {
 		pf, ok := saw.PF(lane.PF)
 		if !ok || pf.NumVFs != vfs || len(pf.VFs) != vfs {
-			t.Fatalf("%s has %d VFs", lane.PF, len(pf.VFs))
+			tb.Fatalf("%s has %d VFs", lane.PF, len(pf.VFs))
 		}
 		for _, vf := range pf.VFs {
 			want := hw.DeriveMAC(pf.Seed(), hw.VFRef{PF: pf.Addr, Index: vf.Index})
 			if mac, _ := vf.AdminMAC.Get(); mac != want || vf.MAC != want || vf.Driver != "mlx5_core" {
-				t.Fatalf("VF %d of %s has driver %q and MACs %s and %s", vf.Index, pf.Addr, vf.Driver, mac, vf.MAC)
+				tb.Fatalf("VF %d of %s has driver %q and MACs %s and %s", vf.Index, pf.Addr, vf.Driver, mac, vf.MAC)
 			}
 		}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // version is set by the linker in releases.
-var version string //nolint:gochecknoglobals // -ldflags -X needs a variable
+var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -7,6 +7,7 @@ package vm_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -54,20 +55,22 @@ func BenchmarkApply(b *testing.B) {
 func BenchmarkFirstApply(b *testing.B) {
 	goal := state{ports: ports[:1], vfs: most}
 	first := func(run func(guest) lap) lap {
-		var l lap
-		b.Run("machine", func(b *testing.B) {
-			g := start(b)
-			l = run(g)
-			silence(b)
-		})
+		g := start(b)
+		l := run(g)
+		// The next one has the host for itself. What is left goes with the benchmark.
+		if err := syscall.Kill(g.PID(), syscall.SIGKILL); err != nil {
+			b.Fatal(err)
+		}
 		return l
 	}
 	var pairs []pair
 	for b.Loop() {
-		pairs = append(pairs, pair{
+		p := pair{
 			floor: first(func(g guest) lap { return g.floor(goal) }),
 			ours:  first(func(g guest) lap { return g.apply(goal) }),
-		})
+		}
+		pairs = append(pairs, p)
+		b.Log(p)
 	}
 	report(b, pairs)
 }

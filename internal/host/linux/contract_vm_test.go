@@ -61,7 +61,7 @@ func igb(t *testing.T, h host.Host, addr string) contract.PF {
 		}
 		header := linkHeader(linkNamed(t, h, name).Index)
 		binary.NativeEndian.PutUint32(header[12:], unix.IFF_UP) // ifi_change; ifi_flags stays zero
-		if err := setLink(t.Context(), header); err != nil {
+		if err := setLink(t.Context(), header, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -43,20 +44,24 @@ func eswitchMode(ctx context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, m := range answer {
-		for _, a := range genericAttrs(m) {
-			if a.kind == unix.DEVLINK_ATTR_ESWITCH_MODE {
-				return modeOf(a.u16())
-			}
+	mode := -1
+	err = decode(answer, 0, func(a *netlink.AttributeDecoder) {
+		if a.Type() == unix.DEVLINK_ATTR_ESWITCH_MODE {
+			mode = int(a.Uint16())
 		}
+	})
+	if err != nil {
+		return "", err
 	}
-	// The kernel leaves the mode out when the driver cannot tell it
-	// (net/devlink/dev.c, devlink_nl_eswitch_fill).
-	return "", fmt.Errorf("%w: the driver tells no mode", host.ErrUnsupported)
+	return modeOf(mode)
 }
 
-func modeOf(number uint16) (hw.EswitchMode, error) {
+func modeOf(number int) (hw.EswitchMode, error) {
 	switch number {
+	case -1:
+		// The kernel leaves the mode out when the driver cannot tell it
+		// (net/devlink/dev.c, devlink_nl_eswitch_fill).
+		return "", fmt.Errorf("%w: the driver tells no mode", host.ErrUnsupported)
 	case unix.DEVLINK_ESWITCH_MODE_LEGACY:
 		return hw.EswitchLegacy, nil
 	case unix.DEVLINK_ESWITCH_MODE_SWITCHDEV:
@@ -66,10 +71,11 @@ func modeOf(number uint16) (hw.EswitchMode, error) {
 }
 
 // instance names the devlink instance of a PCI device.
-func instance(dev hw.PCIAddr) payload {
-	return payload{}.
-		addText(unix.DEVLINK_ATTR_BUS_NAME, "pci").
-		addText(unix.DEVLINK_ATTR_DEV_NAME, dev.String())
+func instance(dev hw.PCIAddr) *netlink.AttributeEncoder {
+	attrs := netlink.NewAttributeEncoder()
+	attrs.String(unix.DEVLINK_ATTR_BUS_NAME, "pci")
+	attrs.String(unix.DEVLINK_ATTR_DEV_NAME, dev.String())
+	return attrs
 }
 
 // absentInstance reports whether the error says that there is no such devlink
@@ -89,8 +95,9 @@ func (devlink) Param(ctx context.Context, dev hw.PCIAddr, name string) (string, 
 }
 
 func runtimeParam(ctx context.Context, dev hw.PCIAddr, name string) (string, error) {
-	answer, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_GET,
-		instance(dev).addText(unix.DEVLINK_ATTR_PARAM_NAME, name))
+	attrs := instance(dev)
+	attrs.String(unix.DEVLINK_ATTR_PARAM_NAME, name)
+	answer, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_GET, attrs)
 	// EINVAL is the kernel's word for a parameter that the driver did not register
 	// (net/devlink/param.c, devlink_nl_param_get_doit).
 	if absentInstance(err) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
@@ -99,41 +106,61 @@ func runtimeParam(ctx context.Context, dev hw.PCIAddr, name string) (string, err
 	if err != nil {
 		return "", err
 	}
-	for _, m := range answer {
-		if param, ok := find(genericAttrs(m), unix.DEVLINK_ATTR_PARAM); ok {
-			return parseParam(param)
-		}
-	}
-	return "", errMalformed
+	return parseParam(answer)
+}
+
+// param is a devlink parameter as the kernel tells it.
+type param struct {
+	kind uint8
+	// runtime is the value that holds now, nil when there is none of that sort.
+	runtime *string
 }
 
 // parseParam finds the runtime value of a string parameter.
 func parseParam(b []byte) (string, error) {
-	attrs, err := splitAttrs(b)
-	if err != nil {
+	var p param
+	err := decode(b, 0, func(a *netlink.AttributeDecoder) {
+		if a.Type() == unix.DEVLINK_ATTR_PARAM {
+			a.Nested(every(p.take))
+		}
+	})
+	switch {
+	case err != nil:
 		return "", err
-	}
-	kind, _ := find(attrs, unix.DEVLINK_ATTR_PARAM_TYPE)
-	if (attr{value: kind}).u8() != paramString {
+	case p.kind != paramString:
 		return "", errors.New("the parameter is no string")
+	case p.runtime == nil:
+		return "", fmt.Errorf("%w: the parameter has no runtime value", host.ErrUnsupported)
 	}
-	list, _ := find(attrs, unix.DEVLINK_ATTR_PARAM_VALUES_LIST)
-	values, err := splitAttrs(list)
-	if err != nil {
-		return "", err
+	return *p.runtime, nil
+}
+
+// take reads one attribute of a parameter.
+func (p *param) take(a *netlink.AttributeDecoder) {
+	switch a.Type() {
+	case unix.DEVLINK_ATTR_PARAM_TYPE:
+		p.kind = a.Uint8()
+	case unix.DEVLINK_ATTR_PARAM_VALUES_LIST:
+		a.Nested(every(func(a *netlink.AttributeDecoder) { a.Nested(p.takeValue) }))
 	}
-	for _, v := range values {
-		fields, err := splitAttrs(v.value)
-		if err != nil {
-			return "", err
+}
+
+// takeValue reads one of a parameter's values.
+func (p *param) takeValue(value *netlink.AttributeDecoder) error {
+	var data string
+	mode := -1
+	for value.Next() {
+		switch value.Type() {
+		case unix.DEVLINK_ATTR_PARAM_VALUE_DATA:
+			data = value.String()
+		case unix.DEVLINK_ATTR_PARAM_VALUE_CMODE:
+			mode = int(value.Uint8())
 		}
-		mode, ok := find(fields, unix.DEVLINK_ATTR_PARAM_VALUE_CMODE)
-		if ok && (attr{value: mode}).u8() == unix.DEVLINK_PARAM_CMODE_RUNTIME {
-			data, _ := find(fields, unix.DEVLINK_ATTR_PARAM_VALUE_DATA)
-			return attr{value: data}.text(), nil
-		}
 	}
-	return "", fmt.Errorf("%w: the parameter has no runtime value", host.ErrUnsupported)
+	if mode == unix.DEVLINK_PARAM_CMODE_RUNTIME {
+		p.runtime = &data
+	}
+	return nil
 }
 
 // devlinkControl is host.DevlinkControl.
@@ -146,8 +173,9 @@ func (devlinkControl) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode h
 	if mode == hw.EswitchSwitchdev {
 		number = unix.DEVLINK_ESWITCH_MODE_SWITCHDEV
 	}
-	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_SET,
-		instance(dev).addU16(unix.DEVLINK_ATTR_ESWITCH_MODE, number))
+	attrs := instance(dev)
+	attrs.Uint16(unix.DEVLINK_ATTR_ESWITCH_MODE, number)
+	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_SET, attrs)
 	if err == nil {
 		return nil
 	}
@@ -173,11 +201,12 @@ func (devlinkControl) SetParam(ctx context.Context, dev hw.PCIAddr, name, value 
 	if _, err := runtimeParam(ctx, dev, name); err != nil {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
-	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_SET, instance(dev).
-		addText(unix.DEVLINK_ATTR_PARAM_NAME, name).
-		addU8(unix.DEVLINK_ATTR_PARAM_TYPE, paramString).
-		addU8(unix.DEVLINK_ATTR_PARAM_VALUE_CMODE, unix.DEVLINK_PARAM_CMODE_RUNTIME).
-		addText(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, value))
+	attrs := instance(dev)
+	attrs.String(unix.DEVLINK_ATTR_PARAM_NAME, name)
+	attrs.Uint8(unix.DEVLINK_ATTR_PARAM_TYPE, paramString)
+	attrs.Uint8(unix.DEVLINK_ATTR_PARAM_VALUE_CMODE, unix.DEVLINK_PARAM_CMODE_RUNTIME)
+	attrs.String(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, value)
+	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_SET, attrs)
 	if absentInstance(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%s: %w: %w", attempt, host.ErrUnsupported, err)
 	}

@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"sync"
 
+	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -32,6 +33,9 @@ const (
 	eventsAhead = 256
 )
 
+// errTooLarge says that a message is larger than the space for it.
+var errTooLarge = errors.New("the message is too large")
+
 // watcher is host.Watcher.
 type watcher struct{ files fs.ReadLinkFS }
 
@@ -40,24 +44,26 @@ func (w watcher) Watch(ctx context.Context) (<-chan host.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("watch devices: %w", err)
 	}
-	devices, err := subscribe(unix.NETLINK_KOBJECT_UEVENT, groupKernel|groupUdev)
+	devices, err := subscribeDevices(groupKernel | groupUdev)
 	if err != nil {
 		return nil, fmt.Errorf("watch devices: %w", err)
 	}
-	netdevs, err := subscribe(unix.NETLINK_ROUTE, unix.RTMGRP_LINK)
+	netdevs, err := subscribeNetdevs()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch netdevs: %w", err), devices.close())
+		return nil, errors.Join(fmt.Errorf("watch netdevs: %w", err), devices.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan host.Event, eventsAhead)
+	// Closing a socket wakes who waits for its next message.
+	context.AfterFunc(ctx, func() { _, _ = devices.Close(), netdevs.Close() })
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
 		defer cancel()
-		devices.pump(ctx, out, host.FromKernel, deviceEvents)
+		pump(ctx, out, host.FromKernel, deviceEvents(ctx, devices))
 	})
 	pumps.Go(func() {
 		defer cancel()
-		netdevs.pump(ctx, out, host.FromLinks, w.linkEvents)
+		pump(ctx, out, host.FromLinks, w.linkEvents(netdevs))
 	})
 	go func() {
 		pumps.Wait()
@@ -66,63 +72,15 @@ func (w watcher) Watch(ctx context.Context) (<-chan host.Event, error) {
 	return out, nil
 }
 
-// subscription is a netlink socket that receives multicast messages.
-type subscription struct{ file *os.File }
-
-func subscribe(protocol int, groups uint32) (subscription, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
-	if err != nil {
-		return subscription{}, err
-	}
-	s := subscription{file: os.NewFile(uintptr(fd), "netlink")}
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer) != nil {
-		// Without CAP_NET_ADMIN the kernel's limit holds; events are then lost
-		// sooner, and said to be.
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, watchBuffer)
-	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
-	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
-	}
-	if err != nil {
-		return subscription{}, errors.Join(err, s.close())
-	}
-	return s, nil
-}
-
-func (s subscription) close() error { return s.file.Close() }
-
-// datagram is one message with what is known of its sender.
-type datagram struct {
-	data   []byte
-	port   uint32 // zero is the kernel
-	groups uint32
-	// root says that the sending process was root's.
-	root bool
-}
-
-// pump sends events on until ctx ends or the socket breaks, and closes the
-// socket.
-func (s subscription) pump(
-	ctx context.Context, out chan<- host.Event, source host.EventSource, read func(datagram) []host.Event,
-) {
-	stop := context.AfterFunc(ctx, func() { _ = s.close() })
-	defer func() {
-		if stop() {
-			_ = s.close()
-		}
-	}()
-	buffer := make([]byte, eventSpace)
+// pump sends what next returns on until ctx ends or the socket breaks.
+func pump(ctx context.Context, out chan<- host.Event, source host.EventSource, next func() ([]host.Event, error)) {
 	for {
-		d, err := s.receive(buffer)
-		var events []host.Event
+		events, err := next()
 		switch {
 		case errors.Is(err, unix.ENOBUFS), errors.Is(err, errTooLarge):
 			events = []host.Event{{Source: source, Lost: true}}
 		case err != nil:
 			return
-		default:
-			events = read(d)
 		}
 		for _, e := range events {
 			select {
@@ -134,35 +92,66 @@ func (s subscription) pump(
 	}
 }
 
-func (s subscription) receive(buffer []byte) (datagram, error) {
-	conn, err := s.file.SyscallConn()
+func subscribeNetdevs() (*netlink.Conn, error) {
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_LINK})
 	if err != nil {
-		return datagram{}, err
+		return nil, err
 	}
+	if err := conn.SetReadBuffer(watchBuffer); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// subscribeDevices opens a plain socket, because what the kernel and udev say of
+// devices is not in netlink's form.
+func subscribeDevices(groups uint32) (*socket.Conn, error) {
+	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT, "uevent", nil)
+	if err != nil {
+		return nil, err
+	}
+	err = conn.SetReadBuffer(watchBuffer)
+	if err == nil {
+		err = conn.SetsockoptInt(unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
+	}
+	if err == nil {
+		err = conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// datagram is one message with what is known of its sender.
+type datagram struct {
+	data   []byte
+	port   uint32 // zero is the kernel
+	groups uint32
+	// root says that the sending process was root's.
+	root bool
+}
+
+// deviceEvents waits for one datagram at a time.
+func deviceEvents(ctx context.Context, conn *socket.Conn) func() ([]host.Event, error) {
+	buffer := make([]byte, eventSpace)
 	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	var n, controlLen, flags int
-	var from unix.Sockaddr
-	var failure error
-	err = conn.Read(func(fd uintptr) bool {
-		_, failure = retried(func() (int, error) {
-			var err error
-			n, controlLen, flags, from, err = unix.Recvmsg(int(fd), buffer, control, 0)
-			return n, err
-		})
-		return !errors.Is(failure, unix.EAGAIN)
-	})
-	if err := errors.Join(err, failure); err != nil {
-		return datagram{}, err
+	return func() ([]host.Event, error) {
+		n, controlLen, flags, from, err := conn.Recvmsg(ctx, buffer, control, 0)
+		if err != nil {
+			return nil, err
+		}
+		if flags&unix.MSG_TRUNC != 0 {
+			return nil, errTooLarge
+		}
+		sender, ok := from.(*unix.SockaddrNetlink)
+		if !ok {
+			return nil, errMalformed
+		}
+		return readDatagram(datagram{
+			data: buffer[:n], port: sender.Pid, groups: sender.Groups, root: sentByRoot(control[:controlLen]),
+		}), nil
 	}
-	if flags&unix.MSG_TRUNC != 0 {
-		return datagram{}, errTooLarge
-	}
-	d := datagram{data: buffer[:n], root: sentByRoot(control[:controlLen])}
-	if sender, ok := from.(*unix.SockaddrNetlink); ok {
-		d.port, d.groups = sender.Pid, sender.Groups
-		return d, nil
-	}
-	return datagram{}, errMalformed
 }
 
 // sentByRoot reads the credentials that the kernel attached.
@@ -179,9 +168,9 @@ func sentByRoot(control []byte) bool {
 	return false
 }
 
-// deviceEvents reads a datagram of NETLINK_KOBJECT_UEVENT. Anybody may send to
+// readDatagram reads a datagram of NETLINK_KOBJECT_UEVENT. Anybody may send to
 // the socket: only the kernel has port zero, and only root is taken for udev.
-func deviceEvents(d datagram) []host.Event {
+func readDatagram(d datagram) []host.Event {
 	var e host.Event
 	var ok bool
 	switch {
@@ -196,23 +185,22 @@ func deviceEvents(d datagram) []host.Event {
 	return []host.Event{e}
 }
 
-// linkEvents reads a datagram of RTNLGRP_LINK.
-func (w watcher) linkEvents(d datagram) []host.Event {
-	if d.port != 0 {
-		return nil
-	}
-	var c conversation
-	// What is whole of a malformed message is still a reason to look.
-	_ = c.take(d.data)
-	var events []host.Event
-	for _, m := range c.messages {
-		if change, ok := parseLinkChange(m); ok {
-			events = append(events, host.Event{
-				Source: host.FromLinks, Action: change.action, Subsystem: "net", Path: w.netdevPath(change.name),
-			})
+// linkEvents waits for messages of RTNLGRP_LINK. They come from the kernel or from
+// a process that may change netdevs anyway: to others the kernel does not let this
+// protocol's sockets send (net/netlink/af_netlink.c, netlink_sendmsg).
+func (w watcher) linkEvents(conn *netlink.Conn) func() ([]host.Event, error) {
+	return func() ([]host.Event, error) {
+		messages, err := conn.Receive()
+		var events []host.Event
+		for _, m := range messages {
+			if change, ok := parseLinkChange(m); ok {
+				events = append(events, host.Event{
+					Source: host.FromLinks, Action: change.action, Subsystem: "net", Path: w.netdevPath(change.name),
+				})
+			}
 		}
+		return events, err
 	}
-	return events
 }
 
 // netdevPath is the path of a netdev's device. One that is gone, or has another

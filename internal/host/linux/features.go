@@ -77,6 +77,9 @@ func withEthtool[T any](ctx context.Context, name string, work func(ethtool) (T,
 	if name == "" || len(name) >= unix.IFNAMSIZ {
 		return none, unix.ENODEV // The kernel would cut the name and find another netdev.
 	}
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return none, err
@@ -139,7 +142,7 @@ func (e ethtool) bit(feature string) (int, error) {
 	count := min(int(binary.NativeEndian.Uint32(message[8:])), mostFeatures)
 	for i := range count {
 		at := header + i*nameSize
-		if (attr{value: message[at : at+nameSize]}).text() == feature {
+		if unix.ByteSliceToString(message[at:at+nameSize]) == feature {
 			return i, nil
 		}
 	}

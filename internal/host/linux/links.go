@@ -15,6 +15,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -31,11 +32,6 @@ const (
 
 	extVF        = 1 << 0 // RTEXT_FILTER_VF
 	extSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS
-
-	// fewVFsSpace holds an answer with some 100 VFs, manyVFsSpace every one whose
-	// list of VFs fits its attribute of 64 KiB.
-	fewVFsSpace  = 16 << 10
-	manyVFsSpace = 128 << 10
 )
 
 // links is host.LinkReader.
@@ -44,21 +40,16 @@ type links struct{}
 // Links implements host.LinkReader. It never asks for VFs: in a dump all that is
 // said of one netdev must fit one message, and many VFs do not.
 func (links) Links(ctx context.Context) ([]host.Link, error) {
-	answer, err := ask(ctx, request{
-		protocol: unix.NETLINK_ROUTE,
-		kind:     unix.RTM_GETLINK,
-		flags:    unix.NLM_F_DUMP,
-		body:     linkHeader(0).addU32(unix.IFLA_EXT_MASK, extSkipStats),
-	})
+	answer, err := getLinks(ctx, 0, netlink.Dump, extSkipStats)
 	if err != nil {
 		return nil, fmt.Errorf("list netdevs: %w", err)
 	}
 	out := make([]host.Link, 0, len(answer))
 	for _, m := range answer {
-		if m.kind != unix.RTM_NEWLINK {
+		if m.Header.Type != unix.RTM_NEWLINK {
 			continue
 		}
-		link, err := parseLink(m.body)
+		link, err := parseLink(m.Data)
 		if err != nil {
 			return nil, fmt.Errorf("list netdevs: %w", err)
 		}
@@ -68,55 +59,72 @@ func (links) Links(ctx context.Context) ([]host.Link, error) {
 	return out, nil
 }
 
+// getLinks asks for one netdev, or in a dump for all with the index zero.
+func getLinks(ctx context.Context, index int, flags netlink.HeaderFlags, mask uint32) ([]netlink.Message, error) {
+	attrs := netlink.NewAttributeEncoder()
+	attrs.Uint32(unix.IFLA_EXT_MASK, mask)
+	return ask(ctx, request{
+		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETLINK, flags: flags, header: linkHeader(index), attrs: attrs,
+	})
+}
+
 // linkHeader is struct ifinfomsg for one netdev, or for all when index is zero.
-func linkHeader(index int) payload {
-	b := make(payload, unix.SizeofIfInfomsg)
+func linkHeader(index int) []byte {
+	b := make([]byte, unix.SizeofIfInfomsg)
 	binary.NativeEndian.PutUint32(b[4:], uint32(index))
 	return b
 }
 
 // parseLink reads the body of an RTM_NEWLINK.
 func parseLink(b []byte) (host.Link, error) {
-	if len(b) < unix.SizeofIfInfomsg {
-		return host.Link{}, errMalformed
-	}
-	attrs, err := splitAttrs(b[unix.SizeofIfInfomsg:])
+	var link host.Link
+	elsewhere := false
+	err := decode(b, unix.SizeofIfInfomsg, func(a *netlink.AttributeDecoder) {
+		switch a.Type() {
+		case unix.IFLA_IFNAME:
+			link.Name = a.String()
+		case unix.IFLA_MTU:
+			link.MTU = int(a.Uint32())
+		case unix.IFLA_MAX_MTU:
+			link.MaxMTU = int(a.Uint32())
+		case unix.IFLA_ADDRESS:
+			link.MAC = macOf(a.Bytes())
+		case unix.IFLA_PERM_ADDRESS:
+			link.PermMAC = macOf(a.Bytes())
+		case unix.IFLA_MASTER:
+			link.Master = int(a.Uint32())
+		case unix.IFLA_LINK:
+			link.Parent = int(a.Uint32())
+		case unix.IFLA_LINK_NETNSID:
+			elsewhere = true
+		case unix.IFLA_LINKINFO:
+			a.Nested(texts(unix.IFLA_INFO_KIND, func(kind string) { link.Kind = kind }))
+		case unix.IFLA_PROP_LIST:
+			a.Nested(texts(unix.IFLA_ALT_IFNAME, func(name string) { link.AltNames = append(link.AltNames, name) }))
+		}
+	})
 	if err != nil {
 		return host.Link{}, err
 	}
-	link := host.Link{
-		Encap:   encap(binary.NativeEndian.Uint16(b[2:])),
-		Index:   int(int32(binary.NativeEndian.Uint32(b[4:]))),
-		AdminUp: binary.NativeEndian.Uint32(b[8:])&unix.IFF_UP != 0,
-	}
-	for _, a := range attrs {
-		switch a.kind {
-		case unix.IFLA_IFNAME:
-			link.Name = a.text()
-		case unix.IFLA_MTU:
-			link.MTU = int(a.u32())
-		case unix.IFLA_MAX_MTU:
-			link.MaxMTU = int(a.u32())
-		case unix.IFLA_ADDRESS:
-			link.MAC = macOf(a.value)
-		case unix.IFLA_PERM_ADDRESS:
-			link.PermMAC = macOf(a.value)
-		case unix.IFLA_MASTER:
-			link.Master = int(a.u32())
-		case unix.IFLA_LINK:
-			link.Parent = int(a.u32())
-		case unix.IFLA_LINKINFO:
-			link.Kind = kindOf(a.value)
-		case unix.IFLA_PROP_LIST:
-			link.AltNames = altNames(a.value)
-		}
-	}
+	link.Encap = encap(binary.NativeEndian.Uint16(b[2:]))
+	link.Index = int(int32(binary.NativeEndian.Uint32(b[4:])))
+	link.AdminUp = binary.NativeEndian.Uint32(b[8:])&unix.IFF_UP != 0
+	slices.Sort(link.AltNames)
 	// With IFLA_LINK_NETNSID the index is one of another network namespace, and a
 	// pair's other end is no parent.
-	if _, elsewhere := find(attrs, unix.IFLA_LINK_NETNSID); elsewhere || link.Kind == "veth" || link.Kind == "netkit" {
+	if elsewhere || link.Kind == "veth" || link.Kind == "netkit" {
 		link.Parent = 0
 	}
 	return link, nil
+}
+
+// texts takes the attributes of one kind, which are strings, out of a nest.
+func texts(kind uint16, take func(string)) func(*netlink.AttributeDecoder) error {
+	return every(func(a *netlink.AttributeDecoder) {
+		if a.Type() == kind {
+			take(a.String())
+		}
+	})
 }
 
 // encap names an ARP hardware type as iproute2 does.
@@ -143,49 +151,21 @@ func macOf(b []byte) hw.MAC {
 	return hw.MAC(net.HardwareAddr(b).String())
 }
 
-func kindOf(info []byte) string {
-	attrs, _ := splitAttrs(info)
-	kind, _ := find(attrs, unix.IFLA_INFO_KIND)
-	return attr{value: kind}.text()
-}
-
-func altNames(list []byte) []string {
-	attrs, _ := splitAttrs(list)
-	var names []string
-	for _, a := range attrs {
-		if a.kind == unix.IFLA_ALT_IFNAME {
-			names = append(names, a.text())
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // VFs implements host.LinkReader.
 func (links) VFs(ctx context.Context, pfIndex int) ([]host.VFLink, error) {
-	question := request{
-		protocol: unix.NETLINK_ROUTE,
-		kind:     unix.RTM_GETLINK,
-		// Without the counters twice as many VFs fit, and the driver need not
-		// ask its firmware for them.
-		body:  linkHeader(pfIndex).addU32(unix.IFLA_EXT_MASK, extVF|extSkipStats),
-		space: fewVFsSpace,
-	}
-	answer, err := ask(ctx, question)
-	if errors.Is(err, errTooLarge) {
-		question.space = manyVFsSpace
-		answer, err = ask(ctx, question)
-	}
+	// Without the counters twice as many VFs fit, and the driver need not ask its
+	// firmware for them.
+	answer, err := getLinks(ctx, pfIndex, 0, extVF|extSkipStats)
 	attempt := fmt.Sprintf("read VFs of link %d", pfIndex)
-	if errors.Is(err, errTooLarge) || errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) {
+	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.ENOBUFS) {
 		return nil, fmt.Errorf("%s: %w: %w", attempt, host.ErrUnsupported, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", attempt, err)
 	}
 	for _, m := range answer {
-		if m.kind == unix.RTM_NEWLINK {
-			vfs, err := parseVFs(m.body)
+		if m.Header.Type == unix.RTM_NEWLINK {
+			vfs, err := parseVFs(m.Data)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", attempt, err)
 			}
@@ -202,66 +182,57 @@ func (links) VFs(ctx context.Context, pfIndex int) ([]host.VFLink, error) {
 // more than 64 KiB, so a shorter one that lists fewer VFs than there are is
 // honest: the driver had nothing to say of some.
 func parseVFs(b []byte) ([]host.VFLink, error) {
-	if len(b) < unix.SizeofIfInfomsg {
-		return nil, errMalformed
-	}
-	attrs, err := splitAttrs(b[unix.SizeofIfInfomsg:])
-	overlong := len(b) > 0xffff
-	if err != nil && !overlong {
+	l, err := parseVFList(b)
+	switch {
+	case len(b) > 0xffff && (err != nil || len(l.vfs) != l.count):
+		return nil, fmt.Errorf("%w: the VFs do not fit one netlink attribute", host.ErrUnsupported)
+	case err != nil:
 		return nil, err
-	}
-	count, _ := find(attrs, unix.IFLA_NUM_VF)
-	want := int(attr{value: count}.u32())
-	if want == 0 {
-		return nil, nil
-	}
-	list, ok := find(attrs, unix.IFLA_VFINFO_LIST)
-	if !ok {
+	case l.count > 0 && !l.told:
 		return nil, fmt.Errorf("%w: the driver says nothing of its VFs", host.ErrUnsupported)
 	}
-	vfs, err := parseVFList(list, addressLength(attrs))
-	if overlong && (err != nil || len(vfs) != want) {
-		return nil, fmt.Errorf("%w: %d VFs do not fit one netlink attribute", host.ErrUnsupported, want)
-	}
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(vfs, func(a, b host.VFLink) int { return cmp.Compare(a.Index, b.Index) })
-	return vfs, nil
+	slices.SortFunc(l.vfs, func(a, b host.VFLink) int { return cmp.Compare(a.Index, b.Index) })
+	return l.vfs, nil
 }
 
-// addressLength is the number of octets in a link-layer address of the netdev,
-// because a VF's always takes 32 octets of the message.
-func addressLength(attrs []attr) int {
-	address, _ := find(attrs, unix.IFLA_ADDRESS)
-	if len(address) == 0 || len(address) > vfMACSize-4 {
-		return 6
-	}
-	return len(address)
+// vfList is the part of an RTM_NEWLINK that is about VFs.
+type vfList struct {
+	count int // how many there are
+	told  bool
+	vfs   []host.VFLink
 }
 
-func parseVFList(list []byte, addressLen int) ([]host.VFLink, error) {
-	elements, err := splitAttrs(list)
-	if err != nil {
-		return nil, err
-	}
-	var out []host.VFLink
-	for _, e := range elements {
-		if e.kind != vfInfo {
-			continue
+// parseVFList leaves out what follows the list, because that may be the list's
+// rest. The kernel puts the netdev's address and the number of VFs before it
+// (net/core/rtnetlink.c, rtnl_fill_ifinfo and rtnl_fill_vf).
+func parseVFList(b []byte) (vfList, error) {
+	var l vfList
+	addressLen := 6
+	err := decode(b, unix.SizeofIfInfomsg, func(a *netlink.AttributeDecoder) {
+		switch {
+		case l.told:
+		case a.Type() == unix.IFLA_ADDRESS:
+			// A VF's address always takes 32 octets of the message.
+			if n := len(a.Bytes()); n > 0 && n <= vfMACSize-4 {
+				addressLen = n
+			}
+		case a.Type() == unix.IFLA_NUM_VF:
+			l.count = int(a.Uint32())
+		case a.Type() == unix.IFLA_VFINFO_LIST:
+			l.told = true
+			a.Nested(every(func(a *netlink.AttributeDecoder) {
+				if a.Type() == vfInfo {
+					a.Nested(every(func(a *netlink.AttributeDecoder) {
+						if mac := a.Bytes(); a.Type() == vfInfoMAC && len(mac) >= vfMACSize {
+							l.vfs = append(l.vfs, host.VFLink{
+								Index:    int(binary.NativeEndian.Uint32(mac)),
+								AdminMAC: macOf(mac[4 : 4+addressLen]),
+							})
+						}
+					}))
+				}
+			}))
 		}
-		fields, err := splitAttrs(e.value)
-		if err != nil {
-			return nil, err
-		}
-		mac, ok := find(fields, vfInfoMAC)
-		if !ok || len(mac) < vfMACSize {
-			continue
-		}
-		out = append(out, host.VFLink{
-			Index:    int(binary.NativeEndian.Uint32(mac)),
-			AdminMAC: macOf(mac[4 : 4+addressLen]),
-		})
-	}
-	return out, nil
+	})
+	return l, err
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -21,34 +22,29 @@ import (
 
 // vfElement is what the kernel says of one VF without counters: the MAC and 92
 // octets of other things.
-func vfElement(index int, mac []byte) payload {
+func vfElement(index int, mac []byte) netlink.Attribute {
 	value := make([]byte, vfMACSize)
 	binary.NativeEndian.PutUint32(value, uint32(index))
 	copy(value[4:], mac)
-	return payload{}.add(vfInfoMAC, value).add(13, make([]byte, 32)).add(2, make([]byte, 52))
+	return nest(vfInfo, netlink.Attribute{Type: vfInfoMAC, Data: value},
+		netlink.Attribute{Type: 13, Data: make([]byte, 32)}, netlink.Attribute{Type: 2, Data: make([]byte, 52)})
 }
 
-// pfMessage is an RTM_NEWLINK of a PF. Like the kernel, it does not notice when
-// the list of VFs outgrows its length.
-func pfMessage(vfs int, elements ...payload) []byte {
-	body := linkHeader(3).
-		addText(unix.IFLA_IFNAME, "eth0").
-		add(unix.IFLA_ADDRESS, []byte{2, 0, 0, 0, 0, 9}).
-		addU32(unix.IFLA_NUM_VF, uint32(vfs))
-	if len(elements) == 0 {
-		return body
+// pfMessage is an RTM_NEWLINK of a PF.
+func pfMessage(vfs int, elements ...netlink.Attribute) []byte {
+	attrs := []netlink.Attribute{
+		text(unix.IFLA_IFNAME, "eth0"),
+		{Type: unix.IFLA_ADDRESS, Data: []byte{2, 0, 0, 0, 0, 9}},
+		u32(unix.IFLA_NUM_VF, uint32(vfs)),
 	}
-	start := len(body)
-	body = body.add(unix.IFLA_VFINFO_LIST, nil)
-	for _, e := range elements {
-		body = body.add(vfInfo, e)
+	if len(elements) > 0 {
+		attrs = append(attrs, nest(unix.IFLA_VFINFO_LIST, elements...), u8(unix.IFLA_OPERSTATE, 6))
 	}
-	binary.NativeEndian.PutUint16(body[start:], uint16(len(body)-start))
-	return body.addU8(unix.IFLA_OPERSTATE, 6)
+	return body(linkHeader(3), attrs...)
 }
 
-func manyVFs(n int) []payload {
-	var out []payload
+func manyVFs(n int) []netlink.Attribute {
+	var out []netlink.Attribute
 	for i := range n {
 		out = append(out, vfElement(i, []byte{2, 0, 0, 1, byte(i >> 8), byte(i)}))
 	}
@@ -108,11 +104,12 @@ func TestMoreVFsThanAnAttributeHoldsAreUnsupported(t *testing.T) {
 func TestAListCutBetweenTwoVFsIsUnsupported(t *testing.T) {
 	// Elements of 64 octets divide 65,536, so what the wrapped length leaves of
 	// the list ends between two of them.
-	var elements []payload
+	var elements []netlink.Attribute
 	for i := range 1100 {
 		value := make([]byte, vfMACSize)
 		binary.NativeEndian.PutUint32(value, uint32(i))
-		elements = append(elements, payload{}.add(vfInfoMAC, value).add(9, make([]byte, 16)))
+		elements = append(elements, nest(vfInfo,
+			netlink.Attribute{Type: vfInfoMAC, Data: value}, netlink.Attribute{Type: 9, Data: make([]byte, 16)}))
 	}
 	body := pfMessage(1100, elements...)
 	if got, err := parseVFs(body); !errors.Is(err, host.ErrUnsupported) {
@@ -127,32 +124,33 @@ func TestADriverThatSaysNothingOfItsVFsIsUnsupported(t *testing.T) {
 }
 
 func TestALinkIsReadFromItsMessage(t *testing.T) {
-	body := linkHeader(7).
-		addText(unix.IFLA_IFNAME, "ens1f0").
-		addU32(unix.IFLA_MTU, 9000).
-		addU32(unix.IFLA_MAX_MTU, 9216).
-		addU32(unix.IFLA_MASTER, 12).
-		addU32(unix.IFLA_LINK, 3).
-		add(unix.IFLA_ADDRESS, []byte{2, 0, 0, 0, 0, 1}).
-		add(unix.IFLA_PERM_ADDRESS, []byte{2, 0, 0, 0, 0, 2}).
-		add(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, payload{}.addText(unix.IFLA_INFO_KIND, "vlan")).
-		add(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED,
-			payload{}.addText(unix.IFLA_ALT_IFNAME, "enp2s0").addText(unix.IFLA_ALT_IFNAME, "enp1s0"))
-	binary.NativeEndian.PutUint16(body[2:], unix.ARPHRD_ETHER)
-	binary.NativeEndian.PutUint32(body[8:], unix.IFF_UP|unix.IFF_BROADCAST)
+	attrs := []netlink.Attribute{
+		text(unix.IFLA_IFNAME, "ens1f0"),
+		u32(unix.IFLA_MTU, 9000),
+		u32(unix.IFLA_MAX_MTU, 9216),
+		u32(unix.IFLA_MASTER, 12),
+		u32(unix.IFLA_LINK, 3),
+		{Type: unix.IFLA_ADDRESS, Data: []byte{2, 0, 0, 0, 0, 1}},
+		{Type: unix.IFLA_PERM_ADDRESS, Data: []byte{2, 0, 0, 0, 0, 2}},
+		nest(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, text(unix.IFLA_INFO_KIND, "vlan")),
+		nest(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, text(unix.IFLA_ALT_IFNAME, "enp2s0"), text(unix.IFLA_ALT_IFNAME, "enp1s0")),
+	}
+	header := linkHeader(7)
+	binary.NativeEndian.PutUint16(header[2:], unix.ARPHRD_ETHER)
+	binary.NativeEndian.PutUint32(header[8:], unix.IFF_UP|unix.IFF_BROADCAST)
 	want := host.Link{
 		Index: 7, Name: "ens1f0", AltNames: []string{"enp1s0", "enp2s0"},
 		MAC: "02:00:00:00:00:01", PermMAC: "02:00:00:00:00:02", MTU: 9000, MaxMTU: 9216, AdminUp: true,
 		Encap: "ether", Kind: "vlan", Master: 12, Parent: 3,
 	}
-	got, err := parseLink(body)
+	got, err := parseLink(body(header, attrs...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("link (-want +got):\n%s", diff)
 	}
-	away, err := parseLink(body.addU32(unix.IFLA_LINK_NETNSID, 0))
+	away, err := parseLink(body(header, append(attrs, u32(unix.IFLA_LINK_NETNSID, 0))...))
 	if err != nil || away.Parent != 0 {
 		t.Errorf("a parent in another network namespace: %d, %v", away.Parent, err)
 	}
@@ -160,9 +158,8 @@ func TestALinkIsReadFromItsMessage(t *testing.T) {
 
 func TestAnInfiniBandAddressHasTwentyOctets(t *testing.T) {
 	address := slices.Repeat([]byte{0xab}, 20)
-	body := linkHeader(2).add(unix.IFLA_ADDRESS, address).addU32(unix.IFLA_NUM_VF, 1).
-		add(unix.IFLA_VFINFO_LIST, payload{}.add(vfInfo, vfElement(0, address)))
-	got, err := parseVFs(body)
+	got, err := parseVFs(body(linkHeader(2), netlink.Attribute{Type: unix.IFLA_ADDRESS, Data: address},
+		u32(unix.IFLA_NUM_VF, 1), nest(unix.IFLA_VFINFO_LIST, vfElement(0, address))))
 	if err != nil || len(got) != 1 || got[0].AdminMAC != macOf(address) {
 		t.Errorf("got %v, %v", got, err)
 	}

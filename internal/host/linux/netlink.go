@@ -6,283 +6,164 @@
 package linux
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// The netlink client is written here rather than taken from a library because of
-// what SR-IOV needs from it: answers larger than 64 KiB, no limit of its own on
-// how long the kernel may take (a change of eSwitch mode takes minutes on some
-// NICs), the kernel's own words for an error, and dumps of netdevs without VFs.
-
-// request is one message to the kernel.
-type request struct {
-	protocol int // NETLINK_ROUTE, NETLINK_GENERIC, …
-	kind     uint16
-	flags    uint16 // NLM_F_DUMP for a dump; the rest is added
-	body     payload
-	// space is the size of the largest answer in octets; zero for the usual.
-	space int
-}
-
-// message is one message of the kernel's answer.
-type message struct {
-	kind uint16
-	body []byte
-}
-
 const (
-	messageHeader = unix.SizeofNlMsghdr
-	// answerSpace holds a usual answer. Memory costs more than what is in it.
-	answerSpace = 8 << 10
+	// dumpTries is how often a dump is begun anew when the list changed meanwhile.
+	dumpTries = 16
 	// dumpSpace is the most that the kernel puts into one part of a dump
 	// (net/netlink/af_netlink.c, netlink_recvmsg).
 	dumpSpace = 32 << 10
-	// dumpTries is how often a dump is begun anew when the list changed meanwhile.
-	dumpTries = 16
 )
 
 var (
 	// errInterrupted says that what a dump lists changed while it was listed.
 	errInterrupted = errors.New("the list changed while the kernel told it")
-	// errTooLarge says that an answer is larger than the space for it.
-	errTooLarge = errors.New("the kernel's answer is too large")
+	// errMalformed says that an answer does not hold what it must.
+	errMalformed = errors.New("malformed netlink message")
+	// errNoFamily says that the kernel has no such generic netlink family.
+	errNoFamily = errors.New("the kernel does not know it")
 )
+
+// request is one message to the kernel.
+type request struct {
+	protocol int // NETLINK_ROUTE, NETLINK_RDMA, …
+	kind     uint16
+	flags    netlink.HeaderFlags       // netlink.Dump for a dump; the rest is added
+	header   []byte                    // the family's own, before the attributes
+	attrs    *netlink.AttributeEncoder // nil for none
+}
 
 // ask sends a request and returns the whole answer. The socket belongs to the
 // network namespace of the calling thread.
-func ask(ctx context.Context, r request) ([]message, error) {
-	var answer []message
-	err := errInterrupted
-	for range dumpTries {
-		answer, err = askOnce(ctx, r)
-		if !errors.Is(err, errInterrupted) {
-			break
+func ask(ctx context.Context, r request) ([]netlink.Message, error) {
+	m := netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(r.kind), Flags: r.flags | netlink.Request},
+		Data:   r.header,
+	}
+	config := netlink.Config{MessageBufferSize: dumpSpace}
+	if r.flags&netlink.Dump == 0 {
+		m.Header.Flags |= netlink.Acknowledge
+		config.MessageBufferSize = 0 // What is said of many VFs may be longer.
+	}
+	if r.attrs != nil {
+		attrs, err := r.attrs.Encode()
+		if err != nil {
+			return nil, err
 		}
+		m.Data = append(m.Data, attrs...)
 	}
-	return answer, err
-}
-
-func askOnce(ctx context.Context, r request) ([]message, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, r.protocol)
-	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
-	}
-	// The kernel works on the request while it is sent, so sending can take as
-	// long as the work.
-	return within(ctx, func() ([]message, error) {
-		defer unix.Close(fd)
-		return talk(fd, r)
+	return converse(ctx, r.protocol, &config, func(conn *netlink.Conn) ([]netlink.Message, error) {
+		return execute(conn, m)
 	})
 }
 
-func talk(fd int, r request) ([]message, error) {
-	// Both options are newer than some kernels and only make errors clearer.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if _, err := retried(func() (int, error) { return 0, unix.Sendto(fd, encode(r), 0, kernel) }); err != nil {
+// converse opens a socket for work. The kernel works on a request while it is
+// sent, so sending can take as long as the work, and no deadline ends it.
+func converse[T any](
+	ctx context.Context, protocol int, config *netlink.Config, work func(*netlink.Conn) (T, error),
+) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	conn, err := netlink.Dial(protocol, config)
+	if err != nil {
+		return none, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return within(ctx, func() (T, error) {
+		defer func() { _ = conn.Close() }()
+		// The option is newer than some kernels and only makes errors clearer.
+		_ = conn.SetOption(netlink.ExtendedAcknowledge, true)
+		value, err := work(conn)
+		return value, kernelError(err)
+	})
+}
+
+// execute begins a dump anew when what it lists changed meanwhile.
+func execute(conn *netlink.Conn, m netlink.Message) ([]netlink.Message, error) {
+	for range dumpTries {
+		messages, err := conn.Execute(m)
+		if err != nil || !interrupted(messages) {
+			return messages, err
+		}
+	}
+	return nil, errInterrupted
+}
+
+// interrupted reports whether the kernel says so of a part of a dump. The library
+// hides the message that ends a dump; when that one alone says it, the parts agree
+// with each other.
+func interrupted(messages []netlink.Message) bool {
+	return slices.ContainsFunc(messages, func(m netlink.Message) bool {
+		return m.Header.Flags&netlink.DumpInterrupted != 0
+	})
+}
+
+// kernelError is the errno and the kernel's words alone.
+func kernelError(err error) error {
+	var op *netlink.OpError
+	switch {
+	case !errors.As(err, &op):
+		return err
+	case op.Message == "":
+		return op.Err
+	}
+	return fmt.Errorf("%w (%s)", op.Err, op.Message)
+}
+
+// generic sends a command to a generic netlink family (devlink, vdpa) and returns
+// the answer's attributes. It asks for the family's number each time, because that
+// is another one when the module is loaded anew.
+func generic(ctx context.Context, family string, command uint8, attrs *netlink.AttributeEncoder) ([]byte, error) {
+	data, err := attrs.Encode()
+	if err != nil {
 		return nil, err
 	}
-	buffer := make([]byte, spaceFor(r))
-	var c conversation
-	for !c.done {
-		n, err := receive(fd, buffer)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.take(bytes.Clone(buffer[:n])); err != nil {
-			return nil, err
-		}
-	}
-	if c.interrupted {
-		return nil, errInterrupted
-	}
-	return c.messages, nil
-}
-
-func spaceFor(r request) int {
-	switch {
-	case r.space != 0:
-		return r.space
-	case r.flags&unix.NLM_F_DUMP != 0:
-		return dumpSpace
-	}
-	return answerSpace
-}
-
-// receive reads one datagram of the kernel's.
-func receive(fd int, buffer []byte) (int, error) {
-	for {
-		// With MSG_TRUNC the kernel returns the datagram's real length.
-		n, from, err := unix.Recvfrom(fd, buffer, unix.MSG_TRUNC)
-		if errors.Is(err, unix.EINTR) {
-			continue
+	return converse(ctx, unix.NETLINK_GENERIC, nil, func(conn *netlink.Conn) ([]byte, error) {
+		c := genetlink.NewConn(conn)
+		f, err := c.GetFamily(family)
+		if errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("netlink family %s: %w", family, errNoFamily)
 		}
 		if err != nil {
-			return 0, err
+			return nil, fmt.Errorf("netlink family %s: %w", family, kernelError(err))
 		}
-		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
-			continue // Not the kernel: anybody may send to a netlink socket.
+		m := genetlink.Message{Header: genetlink.Header{Command: command, Version: f.Version}, Data: data}
+		messages, err := c.Execute(m, f.ID, netlink.Request|netlink.Acknowledge)
+		if err != nil || len(messages) == 0 {
+			return nil, err
 		}
-		if n > len(buffer) {
-			return 0, errTooLarge
-		}
-		return n, nil
-	}
+		return messages[0].Data, nil
+	})
 }
 
-// encode makes the request's octets. Every request that is no dump asks for an
-// acknowledgement, which then marks the end of the answer.
-func encode(r request) []byte {
-	flags := r.flags | unix.NLM_F_REQUEST
-	if r.flags&unix.NLM_F_DUMP == 0 {
-		flags |= unix.NLM_F_ACK
-	}
-	b := make([]byte, 0, messageHeader+len(r.body))
-	b = binary.NativeEndian.AppendUint32(b, uint32(messageHeader+len(r.body)))
-	b = binary.NativeEndian.AppendUint16(b, r.kind)
-	b = binary.NativeEndian.AppendUint16(b, flags)
-	// A socket carries one request, so its sequence number may be any.
-	b = binary.NativeEndian.AppendUint32(b, 1)
-	b = binary.NativeEndian.AppendUint32(b, 0)
-	return append(b, r.body...)
-}
-
-// conversation is what the kernel has answered so far.
-type conversation struct {
-	messages    []message
-	interrupted bool
-	done        bool
-}
-
-// take reads one datagram, which may hold several messages.
-func (c *conversation) take(b []byte) error {
-	for len(b) >= messageHeader && !c.done {
-		n := int(binary.NativeEndian.Uint32(b))
-		if n < messageHeader || n > len(b) {
-			return errMalformed
-		}
-		kind := binary.NativeEndian.Uint16(b[4:])
-		flags := binary.NativeEndian.Uint16(b[6:])
-		if flags&unix.NLM_F_DUMP_INTR != 0 {
-			c.interrupted = true
-		}
-		body := b[messageHeader:n]
-		switch kind {
-		case unix.NLMSG_ERROR, unix.NLMSG_DONE:
-			c.done = true
-			if err := verdict(kind, flags, body); err != nil {
-				return err
-			}
-		case unix.NLMSG_NOOP:
-		default:
-			c.messages = append(c.messages, message{kind: kind, body: body})
-		}
-		b = b[min(aligned(n), len(b)):]
-	}
-	return nil
-}
-
-// verdict is the error that ends an answer, nil when it ends well.
-func verdict(kind, flags uint16, body []byte) error {
-	if len(body) < 4 {
-		// An empty NLMSG_DONE is how old kernels end a dump.
-		if kind == unix.NLMSG_DONE {
-			return nil
-		}
+// decode calls each for every attribute after a header of the given size.
+func decode(b []byte, header int, each func(*netlink.AttributeDecoder)) error {
+	if len(b) < header {
 		return errMalformed
 	}
-	code := int32(binary.NativeEndian.Uint32(body))
-	if code == 0 {
-		return nil
-	}
-	errno := unix.Errno(-code)
-	if text := kernelWords(kind, flags, body[4:]); text != "" {
-		return fmt.Errorf("%w (%s)", errno, text)
-	}
-	return errno
-}
-
-// kernelWords is what the kernel says about an error (NLMSGERR_ATTR_MSG), if it
-// does. After the code an NLMSG_ERROR repeats the request, whole or, when capped,
-// its header alone.
-func kernelWords(kind, flags uint16, b []byte) string {
-	if flags&unix.NLM_F_ACK_TLVS == 0 {
-		return ""
-	}
-	if kind == unix.NLMSG_ERROR {
-		if len(b) < messageHeader {
-			return ""
-		}
-		echo := messageHeader
-		if flags&unix.NLM_F_CAPPED == 0 {
-			echo = aligned(int(binary.NativeEndian.Uint32(b)))
-		}
-		if echo < messageHeader || echo > len(b) {
-			return ""
-		}
-		b = b[echo:]
-	}
-	attrs, _ := splitAttrs(b)
-	text, _ := find(attrs, unix.NLMSGERR_ATTR_MSG)
-	return attr{value: text}.text()
-}
-
-// generic sends a command to a generic netlink family (devlink, vdpa).
-func generic(ctx context.Context, family string, command uint8, attrs payload) ([]message, error) {
-	id, err := familyID(ctx, family)
+	attrs, err := netlink.NewAttributeDecoder(b[header:])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return ask(ctx, request{
-		protocol: unix.NETLINK_GENERIC,
-		kind:     id,
-		body:     append(genericHeader(command), attrs...),
-	})
+	return every(each)(attrs)
 }
 
-// errNoFamily says that the kernel has no such generic netlink family.
-var errNoFamily = errors.New("the kernel does not know it")
-
-// familyID asks each time, because a family gets a new number when its module is
-// loaded anew.
-func familyID(ctx context.Context, family string) (uint16, error) {
-	answer, err := ask(ctx, request{
-		protocol: unix.NETLINK_GENERIC,
-		kind:     unix.GENL_ID_CTRL,
-		body:     append(genericHeader(unix.CTRL_CMD_GETFAMILY), payload{}.addText(unix.CTRL_ATTR_FAMILY_NAME, family)...),
-	})
-	if errors.Is(err, unix.ENOENT) {
-		return 0, fmt.Errorf("netlink family %s: %w", family, errNoFamily)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("netlink family %s: %w", family, err)
-	}
-	for _, m := range answer {
-		for _, a := range genericAttrs(m) {
-			if a.kind == unix.CTRL_ATTR_FAMILY_ID {
-				return a.u16(), nil
-			}
+// every makes of a function for one attribute one for all.
+func every(each func(*netlink.AttributeDecoder)) func(*netlink.AttributeDecoder) error {
+	return func(attrs *netlink.AttributeDecoder) error {
+		for attrs.Next() {
+			each(attrs)
 		}
+		return attrs.Err()
 	}
-	return 0, fmt.Errorf("netlink family %s: %w", family, errMalformed)
-}
-
-// genericHeader is struct genlmsghdr: command, version, reserved.
-func genericHeader(command uint8) payload { return payload{command, 1, 0, 0} }
-
-// genericAttrs are the attributes after the generic header.
-func genericAttrs(m message) []attr {
-	const header = 4
-	if len(m.body) < header {
-		return nil
-	}
-	attrs, _ := splitAttrs(m.body[header:])
-	return attrs
 }

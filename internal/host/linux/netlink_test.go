@@ -10,58 +10,80 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/netlink/nlenc"
+	"github.com/mdlayher/netlink/nltest"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
 
-// datagramOf makes a message as the kernel sends it.
-func datagramOf(kind, flags uint16, body []byte) []byte {
-	b := binary.NativeEndian.AppendUint32(nil, uint32(messageHeader+len(body)))
-	b = binary.NativeEndian.AppendUint16(b, kind)
-	b = binary.NativeEndian.AppendUint16(b, flags)
-	b = binary.NativeEndian.AppendUint64(b, 1)
-	b = append(b, body...)
-	return append(b, make([]byte, aligned(len(body))-len(body))...)
+func text(kind uint16, s string) netlink.Attribute {
+	return netlink.Attribute{Type: kind, Data: nlenc.Bytes(s)}
 }
 
-// errorBody is the body of an NLMSG_ERROR that repeats a request of 5 octets
-// after its header, or when capped the header alone.
-func errorBody(errno unix.Errno, capped bool, words string) []byte {
-	b := binary.NativeEndian.AppendUint32(nil, uint32(-int32(errno)))
-	echo := datagramOf(unix.RTM_SETLINK, 0, []byte("12345"))
-	if capped {
-		echo = echo[:messageHeader]
-	}
-	b = append(b, echo...)
-	return append(b, payload{}.addText(unix.NLMSGERR_ATTR_MSG, words)...)
+func u8(kind uint16, v uint8) netlink.Attribute {
+	return netlink.Attribute{Type: kind, Data: []byte{v}}
+}
+
+func u32(kind uint16, v uint32) netlink.Attribute {
+	return netlink.Attribute{Type: kind, Data: nlenc.Uint32Bytes(v)}
+}
+
+func nest(kind uint16, attrs ...netlink.Attribute) netlink.Attribute {
+	return netlink.Attribute{Type: kind, Data: nltest.MustMarshalAttributes(attrs)}
+}
+
+// body is the body of a message: the family's header and attributes. Like the
+// kernel, it does not notice when an attribute outgrows its length.
+func body(header []byte, attrs ...netlink.Attribute) []byte {
+	return append(header, nltest.MustMarshalAttributes(attrs)...)
+}
+
+func message(kind uint16, body []byte) netlink.Message {
+	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(kind)}, Data: body}
+}
+
+// kernel is a socket whose other end answers so.
+func kernel(t *testing.T, answer nltest.Func) *netlink.Conn {
+	t.Helper()
+	conn := nltest.Dial(answer)
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
 }
 
 func TestAnErrorKeepsItsErrnoAndTheKernelsWords(t *testing.T) {
 	tests := []struct {
 		name  string
-		flags uint16
-		body  []byte
+		words string
 		want  string
 	}{
-		{"an error without words", 0, errorBody(unix.EINVAL, false, "")[:4], "invalid argument"},
-		{"words that are not announced are not read", 0, errorBody(unix.EINVAL, false, "no"), "invalid argument"},
+		{"an error without words", "", "invalid argument"},
 		{
-			"words after the whole request", unix.NLM_F_ACK_TLVS,
-			errorBody(unix.EINVAL, false, "mtu greater than device maximum"),
+			"words after the request", "mtu greater than device maximum",
 			"invalid argument (mtu greater than device maximum)",
-		},
-		{
-			"words after the request's header", unix.NLM_F_ACK_TLVS | unix.NLM_F_CAPPED,
-			errorBody(unix.EINVAL, true, "mtu less than device minimum"),
-			"invalid argument (mtu less than device minimum)",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var c conversation
-			err := c.take(datagramOf(unix.NLMSG_ERROR, tt.flags, tt.body))
+			conn := kernel(t, func(requests []netlink.Message) ([]netlink.Message, error) {
+				answer, err := nltest.Error(int(unix.EINVAL), requests)
+				if tt.words == "" {
+					return answer, err
+				}
+				// The errno, the header of the request and the words.
+				answer[0].Data = binary.NativeEndian.AppendUint32(answer[0].Data[:4], unix.SizeofNlMsghdr)
+				answer[0].Data = append(answer[0].Data, make([]byte, unix.SizeofNlMsghdr-4)...)
+				answer[0].Data = body(answer[0].Data, text(unix.NLMSGERR_ATTR_MSG, tt.words))
+				answer[0].Header.Flags |= netlink.AcknowledgeTLVs
+				return answer, err
+			})
+			_, err := execute(conn, netlink.Message{Header: netlink.Header{Flags: netlink.Request}})
+			err = kernelError(err)
 			if !errors.Is(err, unix.EINVAL) || err.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -69,102 +91,100 @@ func TestAnErrorKeepsItsErrnoAndTheKernelsWords(t *testing.T) {
 	}
 }
 
-func TestADumpEndsWithItsDoneMessage(t *testing.T) {
-	var c conversation
-	first := append(datagramOf(unix.RTM_NEWLINK, unix.NLM_F_MULTI, []byte("one")), datagramOf(unix.RTM_NEWLINK, unix.NLM_F_MULTI, []byte("two"))...)
-	if err := c.take(first); err != nil || c.done {
-		t.Fatalf("after the first part: done %v, %v", c.done, err)
+func TestADumpThatIsInterruptedIsBegunAnew(t *testing.T) {
+	tests := []struct {
+		name          string
+		interruptions int
+		want          error
+	}{
+		{"a dump of one moment is taken", 0, nil},
+		{"the first dump of one moment is taken", dumpTries - 1, nil},
+		{"a list that never stands still is an error", dumpTries, errInterrupted},
 	}
-	if err := c.take(datagramOf(unix.NLMSG_DONE, unix.NLM_F_DUMP_INTR, make([]byte, 4))); err != nil || !c.done || !c.interrupted {
-		t.Fatalf("at the end: done %v, interrupted %v, %v", c.done, c.interrupted, err)
-	}
-	want := []message{{unix.RTM_NEWLINK, []byte("one")}, {unix.RTM_NEWLINK, []byte("two")}}
-	if diff := cmp.Diff(want, c.messages, cmp.AllowUnexported(message{})); diff != "" {
-		t.Errorf("messages (-want +got):\n%s", diff)
-	}
-	failed := binary.NativeEndian.AppendUint32(nil, 0xffffffff-uint32(unix.ENOBUFS)+1)
-	if err := new(conversation).take(datagramOf(unix.NLMSG_DONE, 0, failed)); !errors.Is(err, unix.ENOBUFS) {
-		t.Errorf("a dump that ends with an error: %v", err)
-	}
-}
-
-func TestAttributesComeBackAsTheyWereMade(t *testing.T) {
-	made := payload{}.addU8(1, 7).addU16(2, 4096).addU32(3, 1<<31).addText(4|unix.NLA_F_NESTED, "name").add(5, nil)
-	attrs, err := splitAttrs(made)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(attrs) != 5 {
-		t.Fatalf("got %d attributes, want 5", len(attrs))
-	}
-	if attrs[0].u8() != 7 || attrs[1].u16() != 4096 || attrs[2].u32() != 1<<31 || attrs[3].text() != "name" || attrs[3].kind != 4 {
-		t.Errorf("got %v", attrs)
-	}
-	if attrs[4].u8() != 0 || attrs[4].u16() != 0 || attrs[4].u32() != 0 {
-		t.Error("an empty attribute is a number")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dumps := 0
+			conn := kernel(t, func(requests []netlink.Message) ([]netlink.Message, error) {
+				dumps++
+				answer := []netlink.Message{message(unix.RTM_NEWLINK, []byte{1}), message(unix.RTM_NEWLINK, []byte{2}), {}}
+				for i := range answer {
+					answer[i].Header.Sequence, answer[i].Header.PID = requests[0].Header.Sequence, nltest.PID
+				}
+				if dumps <= tt.interruptions {
+					answer[1].Header.Flags |= netlink.DumpInterrupted
+				}
+				return nltest.Multipart(answer)
+			})
+			got, err := execute(conn, netlink.Message{Header: netlink.Header{Flags: netlink.Request | netlink.Dump}})
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if want := min(tt.interruptions+1, dumpTries); dumps != want {
+				t.Errorf("%d dumps, want %d", dumps, want)
+			}
+			if tt.want == nil && len(got) != 2 {
+				t.Errorf("got %d messages, want 2", len(got))
+			}
+		})
 	}
 }
 
 func TestADevlinkParameterIsItsRuntimeValue(t *testing.T) {
-	value := func(mode uint8, text string) payload {
-		return payload{}.add(unix.DEVLINK_ATTR_PARAM_VALUE, payload{}.
-			addText(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, text).
-			addU8(unix.DEVLINK_ATTR_PARAM_VALUE_CMODE, mode))
+	value := func(mode uint8, s string) netlink.Attribute {
+		return nest(unix.DEVLINK_ATTR_PARAM_VALUE,
+			text(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, s), u8(unix.DEVLINK_ATTR_PARAM_VALUE_CMODE, mode))
 	}
-	param := func(kind uint8, values payload) payload {
-		return payload{}.addText(unix.DEVLINK_ATTR_PARAM_NAME, "flow_steering_mode").
-			addU8(unix.DEVLINK_ATTR_PARAM_TYPE, kind).
-			add(unix.DEVLINK_ATTR_PARAM_VALUES_LIST, values)
+	answer := func(kind uint8, values ...netlink.Attribute) []byte {
+		return body(nil, text(unix.DEVLINK_ATTR_BUS_NAME, "pci"), nest(unix.DEVLINK_ATTR_PARAM,
+			text(unix.DEVLINK_ATTR_PARAM_NAME, "flow_steering_mode"),
+			u8(unix.DEVLINK_ATTR_PARAM_TYPE, kind),
+			nest(unix.DEVLINK_ATTR_PARAM_VALUES_LIST, values...)))
 	}
 	permanent, runtime := value(unix.DEVLINK_PARAM_CMODE_PERMANENT, "dmfs"), value(unix.DEVLINK_PARAM_CMODE_RUNTIME, "smfs")
-	got, err := parseParam(param(paramString, append(permanent, runtime...)))
+	got, err := parseParam(answer(paramString, runtime, permanent))
 	if err != nil || got != "smfs" {
 		t.Errorf("got %q, %v; want smfs", got, err)
 	}
-	if _, err := parseParam(param(paramString, permanent)); !errors.Is(err, host.ErrUnsupported) {
+	if _, err := parseParam(answer(paramString, permanent)); !errors.Is(err, host.ErrUnsupported) {
 		t.Errorf("without a runtime value: %v, want ErrUnsupported", err)
 	}
-	if got, err := parseParam(param(1, runtime)); err == nil {
+	if got, err := parseParam(answer(1, runtime)); err == nil {
 		t.Errorf("a number was read as %q", got)
+	}
+	if got, err := parseParam(nil); err == nil {
+		t.Errorf("an empty answer was read as %q", got)
 	}
 }
 
-func FuzzSplitAttrs(f *testing.F) {
-	f.Add([]byte(payload{}.addText(3, "eth0").add(18, payload{}.addText(1, "bond"))))
-	f.Add([]byte{5, 0, 1, 0, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		attrs, err := splitAttrs(b)
-		var length int
-		for _, a := range attrs {
-			length += attrHeader + len(a.value)
+func TestAnAttributeOfAnotherSizeIsNoNumber(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"an MTU of one octet":        body(linkHeader(3), u8(unix.IFLA_MTU, 7)),
+		"an MTU without a value":     body(linkHeader(3), netlink.Attribute{Type: unix.IFLA_MTU}),
+		"a name that is cut":         append(linkHeader(3), 9, 0, unix.IFLA_IFNAME, 0, 'e'),
+		"a header that is cut":       linkHeader(3)[:15],
+		"an octet behind the last":   append(body(linkHeader(3), u32(unix.IFLA_MTU, 7)), 0),
+		"a nest with a name too big": body(linkHeader(3), netlink.Attribute{Type: unix.IFLA_LINKINFO, Data: []byte{9, 0, 1, 0}}),
+	} {
+		if got, err := parseLink(b); err == nil {
+			t.Errorf("%s was read as %+v", name, got)
 		}
-		if length > len(b) {
-			t.Errorf("%d octets came out of %d", length, len(b))
-		}
-		if err == nil && len(b) > 0 && len(attrs) == 0 {
-			t.Error("nothing was read without an error")
-		}
-	})
+	}
 }
 
-func FuzzConversation(f *testing.F) {
-	f.Add(datagramOf(unix.RTM_NEWLINK, unix.NLM_F_MULTI, linkHeader(3).addText(unix.IFLA_IFNAME, "eth0")))
-	f.Add(datagramOf(unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS, errorBody(unix.EBUSY, false, "busy")))
-	f.Add(datagramOf(unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS|unix.NLM_F_CAPPED, errorBody(unix.EBUSY, true, "busy")))
+func FuzzBodies(f *testing.F) {
+	f.Add(body(linkHeader(3), text(unix.IFLA_IFNAME, "eth0"), nest(unix.IFLA_LINKINFO, text(unix.IFLA_INFO_KIND, "bond"))))
+	f.Add(pfMessage(2, manyVFs(2)...))
+	f.Add([]byte{5, 0, 1, 0, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var c conversation
-		_ = c.take(b)
-		for _, m := range c.messages {
-			if len(m.body) > len(b) {
-				t.Errorf("a body of %d octets came out of %d", len(m.body), len(b))
-			}
-			_, _ = parseLink(m.body)
-			_, _ = parseVFs(m.body)
-			_, _ = parseLinkChange(m)
-			_ = parseDefault(m)
-			_ = parseNexthop(m)
-			_ = genericAttrs(m)
-			_, _ = parseParam(m.body)
+		_, _ = parseLink(b)
+		if vfs, err := parseVFs(b); err == nil && len(vfs)*vfMACSize > len(b) {
+			t.Errorf("%d VFs came out of %d octets", len(vfs), len(b))
 		}
+		for _, kind := range []uint16{unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWROUTE, unix.RTM_NEWNEXTHOP} {
+			_, _ = parseLinkChange(message(kind, b))
+			_, _ = parseDefault(message(kind, b))
+			_, _ = parseNexthop(message(kind, b))
+		}
+		_, _ = parseParam(b)
 	})
 }

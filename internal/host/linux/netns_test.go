@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	client "github.com/mdlayher/netlink"
 	library "github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -356,35 +357,28 @@ func TestADefaultRouteOverNexthopObjectsIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	object := func(id uint32, attrs payload) {
+	create := func(kind uint16, header []byte, attrs ...client.Attribute) {
 		t.Helper()
-		header := make(payload, nexthopHeader)
-		header[0] = unix.AF_INET
-		body := append(header.addU32(unix.NHA_ID, id), attrs...)
 		_, err := ask(t.Context(), request{
-			protocol: unix.NETLINK_ROUTE, kind: unix.RTM_NEWNEXTHOP, flags: unix.NLM_F_CREATE, body: body,
+			protocol: unix.NETLINK_ROUTE, kind: kind, flags: client.Create, header: body(header, attrs...),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	member := func(id uint32) []byte { return append(payload{byte(id), 0, 0, 0}, 0, 0, 0, 0) }
-	object(1, payload{}.addU32(unix.NHA_OIF, uint32(a.Attrs().Index)))
-	object(2, payload{}.addU32(unix.NHA_OIF, uint32(b.Attrs().Index)))
-	header := make(payload, nexthopHeader)
-	group := append(header.addU32(unix.NHA_ID, 3), payload{}.add(unix.NHA_GROUP, append(member(1), member(2)...))...)
-	if _, err := ask(t.Context(), request{
-		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_NEWNEXTHOP, flags: unix.NLM_F_CREATE, body: group,
-	}); err != nil {
-		t.Fatal(err)
+	object := func(id uint32, family byte, attr client.Attribute) {
+		t.Helper()
+		header := make([]byte, nexthopHeader)
+		header[0] = family
+		create(unix.RTM_NEWNEXTHOP, header, u32(unix.NHA_ID, id), attr)
 	}
-	route := make(payload, unix.SizeofRtMsg)
+	object(1, unix.AF_INET, u32(unix.NHA_OIF, uint32(a.Attrs().Index)))
+	object(2, unix.AF_INET, u32(unix.NHA_OIF, uint32(b.Attrs().Index)))
+	member := func(id byte) []byte { return []byte{id, 0, 0, 0, 0, 0, 0, 0} }
+	object(3, unix.AF_UNSPEC, client.Attribute{Type: unix.NHA_GROUP, Data: append(member(1), member(2)...)})
+	route := make([]byte, unix.SizeofRtMsg)
 	route[0], route[4], route[5], route[7] = unix.AF_INET, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RTN_UNICAST
-	if _, err := ask(t.Context(), request{
-		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_NEWROUTE, flags: unix.NLM_F_CREATE, body: route.addU32(routeNexthopID, 3),
-	}); err != nil {
-		t.Fatal(err)
-	}
+	create(unix.RTM_NEWROUTE, route, u32(routeNexthopID, 3))
 	want := []int{a.Attrs().Index, b.Attrs().Index}
 	slices.Sort(want)
 	for _, compat := range []string{"1", "0"} {
@@ -503,14 +497,12 @@ func TestUdevsWordIsHeardAndAForgedKernelsIsNot(t *testing.T) {
 }
 
 func TestAReaderThatIsTooSlowHearsThatEventsWereLost(t *testing.T) {
-	s, err := subscribe(unix.NETLINK_KOBJECT_UEVENT, groupUdev)
+	s, err := subscribeDevices(groupUdev)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SetsockoptInt(int(s.file.Fd()), unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.SetNonblock(int(s.file.Fd()), true); err != nil { // Fd made it blocking.
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.SetsockoptInt(unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
 		t.Fatal(err)
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
@@ -525,7 +517,7 @@ func TestAReaderThatIsTooSlowHearsThatEventsWereLost(t *testing.T) {
 		}
 	}
 	out := make(chan host.Event)
-	go s.pump(t.Context(), out, host.FromUdev, deviceEvents)
+	go pump(t.Context(), out, host.FromUdev, deviceEvents(t.Context(), s))
 	next(t, out, func(e host.Event) bool { return e.Lost })
 	next(t, out, func(e host.Event) bool { return e.Path == "devices/a" })
 }

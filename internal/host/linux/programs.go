@@ -118,16 +118,32 @@ type udevControl struct{ programs programs }
 
 // Reload implements host.UdevControl.
 func (u udevControl) Reload(ctx context.Context) error {
+	if err := u.udevadm(ctx, "control", "--reload"); err != nil {
+		return fmt.Errorf("reload udev rules: %w", err)
+	}
+	return nil
+}
+
+// Settle implements host.UdevControl.
+func (u udevControl) Settle(ctx context.Context) error {
+	if err := u.udevadm(ctx, "settle"); err != nil {
+		return fmt.Errorf("wait for udev: %w", err)
+	}
+	return nil
+}
+
+// udevadm speaks to udevd, if there is one.
+func (u udevControl) udevadm(ctx context.Context, args ...string) error {
 	// Without the socket no udevd runs, and udevadm would wait for one.
 	_, err := os.Lstat(filepath.Join(u.programs.root, "run/udev/control"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = u.programs.run(ctx, "udevadm", "control", "--reload")
+		err = u.programs.run(ctx, "udevadm", args...)
 	}
-	if err != nil && !errors.Is(err, errNoProgram) {
-		return fmt.Errorf("reload udev rules: %w", err)
+	if errors.Is(err, errNoProgram) {
+		return nil
 	}
-	return nil
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -54,19 +55,24 @@ func (r rdma) netnsMode(ctx context.Context) (hw.RDMAMode, error) {
 	if err != nil {
 		return "", err
 	}
+	mode := -1
 	for _, m := range answer {
-		attrs, _ := splitAttrs(m.body)
-		for _, a := range attrs {
-			if a.kind == rdmaNetnsMode {
-				return rdmaModeOf(a.u8())
+		err := decode(m.Data, 0, func(a *netlink.AttributeDecoder) {
+			if a.Type() == rdmaNetnsMode {
+				mode = int(a.Uint8())
 			}
+		})
+		if err != nil {
+			return "", err
 		}
 	}
-	return "", fmt.Errorf("%w: the kernel has no RDMA namespace mode", host.ErrUnsupported)
+	return rdmaModeOf(mode)
 }
 
-func rdmaModeOf(number uint8) (hw.RDMAMode, error) {
+func rdmaModeOf(number int) (hw.RDMAMode, error) {
 	switch number {
+	case -1:
+		return "", fmt.Errorf("%w: the kernel has no RDMA namespace mode", host.ErrUnsupported)
 	case 0:
 		return hw.RDMAExclusive, nil
 	case 1:

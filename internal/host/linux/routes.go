@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,13 +27,16 @@ func (links) DefaultRoutes(ctx context.Context) ([]int, error) {
 	objects := map[uint32]bool{}
 	// One dump tells the routes of all families.
 	answer, err := ask(ctx, request{
-		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, flags: unix.NLM_F_DUMP, body: make(payload, unix.SizeofRtMsg),
+		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, flags: netlink.Dump, header: make([]byte, unix.SizeofRtMsg),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	for _, m := range answer {
-		r := parseDefault(m)
+		r, err := parseDefault(m)
+		if err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
 		for _, index := range r.links {
 			found[index] = true
 		}
@@ -57,37 +61,36 @@ type defaultRoute struct {
 
 // parseDefault reads a route; one that is no IP default route of the main table
 // to other machines leads nowhere.
-func parseDefault(m message) defaultRoute {
-	b := m.body
-	if m.kind != unix.RTM_NEWROUTE || len(b) < unix.SizeofRtMsg {
-		return defaultRoute{}
+func parseDefault(m netlink.Message) (defaultRoute, error) {
+	b := m.Data
+	if m.Header.Type != unix.RTM_NEWROUTE || len(b) < unix.SizeofRtMsg {
+		return defaultRoute{}, nil
 	}
 	family, bits, table, kind := b[0], b[1], uint32(b[4]), b[7]
 	flags := binary.NativeEndian.Uint32(b[8:])
-	attrs, err := splitAttrs(b[unix.SizeofRtMsg:])
 	if family != unix.AF_INET && family != unix.AF_INET6 {
-		return defaultRoute{}
+		return defaultRoute{}, nil
 	}
-	if err != nil || bits != 0 || kind != unix.RTN_UNICAST || flags&unix.RTM_F_CLONED != 0 {
-		return defaultRoute{}
+	if bits != 0 || kind != unix.RTN_UNICAST || flags&unix.RTM_F_CLONED != 0 {
+		return defaultRoute{}, nil
 	}
 	var r defaultRoute
-	for _, a := range attrs {
-		switch a.kind {
+	err := decode(b, unix.SizeofRtMsg, func(a *netlink.AttributeDecoder) {
+		switch a.Type() {
 		case unix.RTA_TABLE:
-			table = a.u32()
+			table = a.Uint32()
 		case unix.RTA_OIF:
-			r.links = append(r.links, int(a.u32()))
+			r.links = append(r.links, int(a.Uint32()))
 		case unix.RTA_MULTIPATH:
-			r.links = append(r.links, multipath(a.value)...)
+			r.links = append(r.links, multipath(a.Bytes())...)
 		case routeNexthopID:
-			r.nexthop = a.u32()
+			r.nexthop = a.Uint32()
 		}
+	})
+	if err != nil || table != unix.RT_TABLE_MAIN {
+		return defaultRoute{}, err
 	}
-	if table != unix.RT_TABLE_MAIN {
-		return defaultRoute{}
-	}
-	return r
+	return r, nil
 }
 
 // multipath reads a run of struct rtnexthop.
@@ -99,7 +102,7 @@ func multipath(b []byte) []int {
 			break
 		}
 		out = append(out, int(int32(binary.NativeEndian.Uint32(b[4:]))))
-		b = b[min(aligned(n), len(b)):]
+		b = b[min((n+3)&^3, len(b)):] // each begins at a multiple of four octets
 	}
 	return out
 }
@@ -108,15 +111,18 @@ func multipath(b []byte) []int {
 // object by default, but not with the sysctl net.ipv4.nexthop_compat_mode off.
 func nexthops(ctx context.Context, wanted map[uint32]bool, found map[int]bool) error {
 	answer, err := ask(ctx, request{
-		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETNEXTHOP, flags: unix.NLM_F_DUMP,
-		body: make(payload, nexthopHeader),
+		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETNEXTHOP, flags: netlink.Dump,
+		header: make([]byte, nexthopHeader),
 	})
 	if err != nil {
 		return fmt.Errorf("list nexthops: %w", err)
 	}
 	device := map[uint32]int{}
 	for _, m := range answer {
-		n := parseNexthop(m)
+		n, err := parseNexthop(m)
+		if err != nil {
+			return fmt.Errorf("list nexthops: %w", err)
+		}
 		device[n.id] = n.link
 		if wanted[n.id] {
 			for _, member := range n.members {
@@ -139,27 +145,26 @@ type nexthop struct {
 	members []uint32
 }
 
-func parseNexthop(m message) nexthop {
-	if m.kind != unix.RTM_NEWNEXTHOP || len(m.body) < nexthopHeader {
-		return nexthop{}
-	}
-	attrs, _ := splitAttrs(m.body[nexthopHeader:])
+func parseNexthop(m netlink.Message) (nexthop, error) {
 	var n nexthop
-	for _, a := range attrs {
-		switch a.kind {
+	if m.Header.Type != unix.RTM_NEWNEXTHOP {
+		return n, nil
+	}
+	err := decode(m.Data, nexthopHeader, func(a *netlink.AttributeDecoder) {
+		switch a.Type() {
 		case unix.NHA_ID:
-			n.id = a.u32()
+			n.id = a.Uint32()
 		case unix.NHA_OIF:
-			n.link = int(a.u32())
+			n.link = int(a.Uint32())
 		case unix.NHA_GROUP:
-			for entry := range slices.Chunk(a.value, nexthopGroupEntry) {
+			for entry := range slices.Chunk(a.Bytes(), nexthopGroupEntry) {
 				if len(entry) == nexthopGroupEntry {
 					n.members = append(n.members, binary.NativeEndian.Uint32(entry))
 				}
 			}
 		}
-	}
-	return n
+	})
+	return n, err
 }
 
 func sortedKeys(set map[int]bool) []int {

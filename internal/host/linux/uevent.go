@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -79,21 +80,24 @@ type linkChange struct {
 
 // parseLinkChange reads RTM_NEWLINK and RTM_DELLINK. A bridge tells of its ports
 // with the same messages and the family AF_BRIDGE; the netdev itself then stays.
-func parseLinkChange(m message) (linkChange, bool) {
-	if len(m.body) < unix.SizeofIfInfomsg {
+func parseLinkChange(m netlink.Message) (linkChange, bool) {
+	change := linkChange{action: "change"}
+	err := decode(m.Data, unix.SizeofIfInfomsg, func(a *netlink.AttributeDecoder) {
+		if a.Type() == unix.IFLA_IFNAME {
+			change.name = a.String()
+		}
+	})
+	if err != nil || change.name == "" {
 		return linkChange{}, false
 	}
-	attrs, _ := splitAttrs(m.body[unix.SizeofIfInfomsg:])
-	name, _ := find(attrs, unix.IFLA_IFNAME)
-	change := linkChange{action: "change", name: attr{value: name}.text()}
-	switch m.kind {
+	switch m.Header.Type {
 	case unix.RTM_NEWLINK:
+		return change, true
 	case unix.RTM_DELLINK:
-		if m.body[0] != unix.AF_BRIDGE {
+		if m.Data[0] != unix.AF_BRIDGE {
 			change.action = "remove"
 		}
-	default:
-		return linkChange{}, false
+		return change, true
 	}
-	return change, change.name != ""
+	return linkChange{}, false
 }

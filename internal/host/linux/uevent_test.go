@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -59,7 +60,7 @@ func TestAnEventIsBelievedOnlyFromItsSender(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, deviceEvents(tt.in)); diff != "" {
+			if diff := cmp.Diff(tt.want, readDatagram(tt.in)); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
@@ -67,19 +68,19 @@ func TestAnEventIsBelievedOnlyFromItsSender(t *testing.T) {
 }
 
 func TestALinksMessageIsAChangeOrARemoval(t *testing.T) {
-	body := linkHeader(3).addText(unix.IFLA_IFNAME, "eth0")
-	port := linkHeader(3).addText(unix.IFLA_IFNAME, "eth0")
+	named := body(linkHeader(3), text(unix.IFLA_IFNAME, "eth0"))
+	port := body(linkHeader(3), text(unix.IFLA_IFNAME, "eth0"))
 	port[0] = unix.AF_BRIDGE
 	tests := []struct {
 		name string
-		in   message
+		in   netlink.Message
 		want string
 	}{
-		{"a new or changed netdev", message{unix.RTM_NEWLINK, body}, "change"},
-		{"a netdev that is gone", message{unix.RTM_DELLINK, body}, "remove"},
-		{"a netdev that left its bridge", message{unix.RTM_DELLINK, port}, "change"},
-		{"another message", message{unix.RTM_NEWROUTE, body}, ""},
-		{"a netdev without a name", message{unix.RTM_NEWLINK, linkHeader(3)}, ""},
+		{"a new or changed netdev", message(unix.RTM_NEWLINK, named), "change"},
+		{"a netdev that is gone", message(unix.RTM_DELLINK, named), "remove"},
+		{"a netdev that left its bridge", message(unix.RTM_DELLINK, port), "change"},
+		{"another message", message(unix.RTM_NEWROUTE, named), ""},
+		{"a netdev without a name", message(unix.RTM_NEWLINK, linkHeader(3)), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

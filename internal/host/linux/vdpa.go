@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -86,15 +87,11 @@ func vdpaDriver(t hw.VDPAType) (string, error) {
 	return "", fmt.Errorf("%q is no type of vDPA device", t)
 }
 
-func (vdpaControl) create(ctx context.Context, name string, parent vdpaParent) error {
-	attrs := payload{}.addText(vdpaName, name).addText(vdpaParentName, parent.name)
-	if parent.bus != "" {
-		attrs = attrs.addText(vdpaParentBus, parent.bus)
-	}
-	_, err := generic(ctx, vdpaFamily, vdpaDevNew, attrs.addU16(vdpaMaxPairs, vdpaPairs))
+func (v vdpaControl) create(ctx context.Context, name string, parent vdpaParent) error {
+	err := v.add(ctx, name, parent, vdpaPairs)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		// The driver does not let the number of queues be chosen.
-		_, err = generic(ctx, vdpaFamily, vdpaDevNew, attrs)
+		err = v.add(ctx, name, parent, 0)
 	}
 	switch {
 	case errors.Is(err, unix.EEXIST):
@@ -102,6 +99,21 @@ func (vdpaControl) create(ctx context.Context, name string, parent vdpaParent) e
 	case errors.Is(err, errNoFamily):
 		return fmt.Errorf("%w: %w", host.ErrUnsupported, err)
 	}
+	return err
+}
+
+// add makes a device with so many pairs of queues, or with the driver's number of
+// them when pairs is zero.
+func (vdpaControl) add(ctx context.Context, name string, parent vdpaParent, pairs uint16) error {
+	attrs := vdpaNamed(name)
+	attrs.String(vdpaParentName, parent.name)
+	if parent.bus != "" {
+		attrs.String(vdpaParentBus, parent.bus)
+	}
+	if pairs != 0 {
+		attrs.Uint16(vdpaMaxPairs, pairs)
+	}
+	_, err := generic(ctx, vdpaFamily, vdpaDevNew, attrs)
 	return err
 }
 
@@ -134,9 +146,16 @@ func (v vdpaControl) remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = generic(ctx, vdpaFamily, vdpaDevDel, payload{}.addText(vdpaName, name))
+	_, err = generic(ctx, vdpaFamily, vdpaDevDel, vdpaNamed(name))
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	return err
+}
+
+// vdpaNamed begins the attributes of a request about a vDPA device.
+func vdpaNamed(name string) *netlink.AttributeEncoder {
+	attrs := netlink.NewAttributeEncoder()
+	attrs.String(vdpaName, name)
+	return attrs
 }

@@ -69,7 +69,7 @@ type PF struct {
 	HasVDPA bool
 	// NoIOMMU: the IOMMU is off, and the module vfio-pci is installed.
 	NoIOMMU bool
-	// VFMTUCapped: a VF takes no MTU above its PF's.
+	// VFMTUCapped: a VF takes no MTU above its PF's. Otherwise it does.
 	VFMTUCapped bool
 
 	// SetDown takes the PF's link down; nil when the subject cannot.

@@ -158,6 +158,8 @@ func settings() []test {
 		{name: "an MTU change of the PF keeps its VFs", run: mtuKeepsVFs},
 		{name: "an MTU beyond the driver's limit is refused", run: mtuLimit},
 		{name: "a VF takes no MTU above its PF's", run: vfMTU, needs: func(pf PF) bool { return pf.VFMTUCapped }},
+		// An InfiniBand VF begins with more than 2000.
+		{name: "a VF takes an MTU above its PF's", run: vfMTUFree, needs: func(pf PF) bool { return !pf.VFMTUCapped && pf.MTU < 2000 }},
 		{name: "a netdev that is up can be set up again", run: upTwice},
 		{name: "a file is replaced whole, and removed", run: replacesFiles},
 	}
@@ -200,6 +202,16 @@ func vfMTU(c check) {
 	c.setMTU(c.link(c.netdev()).Index, 2000)
 	if err := c.LinkCtl.SetMTU(c.Context(), vf.Index, 2000); err != nil {
 		c.Error(err)
+	}
+}
+
+func vfMTUFree(c check) {
+	vf := c.awaitNetdev(c.makeVFs(1)[0])
+	if err := c.LinkCtl.SetMTU(c.Context(), vf.Index, 2000); err != nil {
+		c.Errorf("the VF does not take 2000 while its PF has %d: %v", c.pf.MTU, err)
+	}
+	if got := c.link(c.netdev()).MTU; got != c.pf.MTU {
+		c.Errorf("the PF's MTU became %d", got)
 	}
 }
 

@@ -67,7 +67,7 @@ func nics() map[string]nic {
 			TotalVFs: 64, VFDriver: "iavf", VFModule: "iavf", MTU: 1500, HasVFIO: true, ListsOwnMAC: true, VFMTUCapped: true,
 		}},
 		"82576": {"igb-4ports.yaml", "0000:01:00.0", contract.PF{
-			TotalVFs: 7, VFDriver: "igbvf", VFModule: "igbvf", MTU: 1500, HasVFIO: true, MACNeedsUp: true, ListsOwnMAC: true, VFMTUCapped: true,
+			TotalVFs: 7, VFDriver: "igbvf", VFModule: "igbvf", MTU: 1500, HasVFIO: true, MACNeedsUp: true, ListsOwnMAC: true,
 		}},
 	}
 }

@@ -355,8 +355,9 @@ func (l links) SetMTU(ctx context.Context, index, mtu int) error {
 }
 
 func (l links) overPF(nd *netdev, mtu int) bool {
-	pf := l.m.netdevOf(nd.owner.vf.pf)
-	return pf != nil && mtu > pf.MTU
+	pf := nd.owner.vf.pf
+	port := l.m.netdevOf(pf)
+	return port != nil && mtu > port.MTU && !pf.model.mtuFree
 }
 
 // SetUp implements host.LinkControl.

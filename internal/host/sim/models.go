@@ -45,6 +45,9 @@ type model struct {
 	// were an admin MAC (igb_main.c, igb_set_vf_mac_addr; i40e_virtchnl_pf.c,
 	// i40e_vc_add_mac_addr_msg; ice_virtchnl.c, ice_vfhw_mac_add).
 	macHeard bool
+	// mtuFree: the PF lets a VF receive frames longer than its own (igb_main.c,
+	// igb_set_vf_rlpml).
+	mtuFree bool
 }
 
 // models are the NICs that a description can name.
@@ -66,6 +69,7 @@ func models() []model {
 			// The config space offers 8 and igb keeps one queue pair for the PF
 			// (igb_main.c, igb_probe_vfs: pci_sriov_set_totalvfs 7).
 			totalVFs: 7, maxMTU: 9216, offset: 0x80, stride: 2, tc: hw.FeatureAbsent, macNeedsUp: true, macHeard: true,
+			mtuFree: true,
 		},
 		{name: "virtio", vendor: "1af4", device: "1000", driver: "virtio-pci", maxMTU: 65535, tc: hw.FeatureAbsent, virtual: true, virtio: true},
 		{name: "virtio 1.0", vendor: "1af4", device: "1041", driver: "virtio-pci", maxMTU: 65535, tc: hw.FeatureAbsent, virtual: true, virtio: true},

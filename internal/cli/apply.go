@@ -99,12 +99,28 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		}
 	}
 	failure := a.carryOut(ctx, m, out, f)
+	if a.global.output != asText {
+		a.settle(ctx, m)
+	}
 	// What became of it is told even after an interrupt.
 	after, err := converge.Look(context.WithoutCancel(ctx), m.reader, in.nics)
 	if err != nil {
 		return errors.Join(failure, fmt.Errorf("look at the machine afterwards: %w", err))
 	}
 	return a.finish(in, m, converge.Foresee(wish, after, in.nics), failure)
+}
+
+// settleTimeout bounds the wait for names in what is printed.
+const settleTimeout = 30 * time.Second
+
+// settle waits until udev has named the new netdevs, so that what is printed holds
+// names that last.
+func (a *app) settle(ctx context.Context, m machine) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if err := m.host.Udev.Settle(ctx); err != nil {
+		a.note("names of netdevs may still change: %v", err)
+	}
 }
 
 // mayAsk refuses early when nobody could answer.

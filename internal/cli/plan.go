@@ -52,7 +52,9 @@ be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as befo
 		if err != nil {
 			return err
 		}
-		if err := a.printPlan(out.Plan); err != nil {
+		if in.bad > 0 && out.Plan.Empty() && a.global.output == asText {
+			a.note("no plan: what could be read of the files asks for nothing")
+		} else if err := a.printPlan(out.Plan); err != nil {
 			return err
 		}
 		switch {

@@ -317,9 +317,30 @@ func (h hands) setNumVFs(a plan.SetNumVFs) deed {
 			if have != a.From {
 				return fmt.Errorf("there are %d VFs and there were %d: %w", have, a.From, ErrStale)
 			}
-			return h.host.Attrs.WriteAttr(ctx, attr, strconv.Itoa(a.To))
+			err = h.host.Attrs.WriteAttr(ctx, attr, strconv.Itoa(a.To))
+			return h.explain(err, a.PF, a.From)
 		},
 	}
+}
+
+// explain says what may keep the kernel from letting VFs go: it waits, for ever if
+// need be, while a program has one of them open (drivers/vfio/vfio_main.c,
+// vfio_unregister_group_dev).
+func (h hands) explain(err error, pf hw.PCIAddr, vfs int) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var open []int
+	for i := range vfs {
+		if driver, unseen := h.vfDriver(hw.VFRef{PF: pf, Index: i}); unseen == nil && driver == "vfio-pci" {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the kernel waits while a program has a VF open that is bound to vfio-pci (%s): end the program, and it goes on",
+		err, "VF "+hw.FormatIndices(open))
 }
 
 // virtfns is the number of VFs that the bus shows under a PF.

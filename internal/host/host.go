@@ -161,6 +161,10 @@ type ModuleLoader interface {
 type UdevControl interface {
 	// Reload makes udev read its rules again. A machine without udev is no error.
 	Reload(ctx context.Context) error
+	// Settle returns when udev has dealt with everything that happened before the
+	// call, so that the names of netdevs are final, or with ctx's error. A machine
+	// without udev is no error.
+	Settle(ctx context.Context) error
 }
 
 // Watcher tells of changes as they happen.

@@ -377,6 +377,36 @@ func TestAnExternallyManagedPFIsOnlyUsed(t *testing.T) {
 	}
 }
 
+// A VF in userspace shows no netdev. An address that somebody assigned to it stays.
+func TestAMACThatSomebodyAssignedStays(t *testing.T) {
+	saw := pf(port0, "mlx5_core", 1)
+	saw.VFs[0].Driver, saw.VFs[0].Netdev, saw.VFs[0].MAC = "vfio-pci", "", ""
+	saw.VFs[0].AdminMAC = hw.Read(hw.MAC("02:00:00:00:00:12"))
+	p := Compute(want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 1, Groups: []desired.Group{group(0, 0, desired.Kernel)}}),
+		machine(saw), nil, catalog.Default())
+	for s := range p.Steps() {
+		if macs, ok := s.Do.(SetAdminMACs); ok && macs.MACs[0].MAC != "02:00:00:00:00:12" {
+			t.Errorf("the VF gets %s", macs.MACs[0].MAC)
+		}
+	}
+	if diff := cmp.Diff([]string{"SetAdminMACs", "bind 0"}, verbs(p)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAnMTUThatIsBlockedForThePFIsNotSetOnItsVFs(t *testing.T) {
+	g := group(0, 1, desired.Kernel)
+	g.MTU = 20000
+	p := Compute(want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 2, MTU: 20000, Groups: []desired.Group{g}}),
+		machine(pf(port0, "mlx5_core", 0)), nil, catalog.Default())
+	if diff := cmp.Diff([]string{"numvfs 0 to 2", "SetAdminMACs", "bind 0-1"}, verbs(p)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(p.Blocked) != 1 || p.Blocked[0].Why.Reason != reason.MTUTooLarge {
+		t.Errorf("blocked: %+v", p.Blocked)
+	}
+}
+
 func TestAVirtualDeviceKeepsItsCountAndMTU(t *testing.T) {
 	saw := pf(port0, "mlx5_core", 1)
 	saw.Virtual, saw.EswitchAbsent, saw.TotalVFs = true, true, 1

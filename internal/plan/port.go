@@ -114,6 +114,7 @@ func (p *pfPlan) mtu() {
 	target := mtuTarget(p.want.MTU, present, p.record)
 	if p.saw.MaxMTU > 0 && target > p.saw.MaxMTU {
 		p.block(reason.MTUTooLarge, "%s: asked for MTU %d, driver %s takes at most %d", p.saw.Netdev, target, p.saw.Driver, p.saw.MaxMTU)
+		p.mostMTU = p.saw.MaxMTU
 		return
 	}
 	if p.want.MTU > 0 && target > p.want.MTU {

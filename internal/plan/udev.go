@@ -66,14 +66,14 @@ func (p *pfPlan) unmanagedRule() string {
 }
 
 // nameRule keeps the PF's name when its eSwitch goes to switchdev, where systemd
-// would append the port's name. Representors are children of the same function;
-// they have a port name that begins with pf.
+// would append the port's name. Representors of VFs, subfunctions and a DPU's host
+// are children of the same function; the names of their ports hold "pf".
 func (p *pfPlan) nameRule() string {
 	if p.want.Eswitch != hw.EswitchSwitchdev {
 		return ""
 	}
 	return ruleHeader + fmt.Sprintf(
-		"SUBSYSTEM==\"net\", ACTION==\"add\", KERNELS==\"%s\", ATTR{phys_port_name}!=\"*pf*vf*\", NAME=\"%s\"\n",
+		"SUBSYSTEM==\"net\", ACTION==\"add\", KERNELS==\"%s\", ATTR{phys_port_name}!=\"*pf*\", NAME=\"%s\"\n",
 		p.saw.Addr, p.saw.Netdev)
 }
 

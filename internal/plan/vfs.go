@@ -78,7 +78,7 @@ func (p *pfPlan) need(vf hw.VF) (vfNeed, bool) {
 		p.identity(&n, vf)
 	}
 	if n.grouped {
-		n.datapath(vf)
+		n.datapath(vf, p.mostMTU)
 	}
 	need := n.bind || n.mac != "" || n.guid != 0 || n.mtu != 0 || n.deleteVDPA || n.createVDPA != hw.VDPANone
 	return n, need
@@ -142,6 +142,8 @@ func (p *pfPlan) adminMAC(n vfNeed, vf hw.VF, ref hw.VFRef) hw.MAC {
 		return ""
 	case vf.Netdev != "" && !vf.MAC.IsZero():
 		return vf.MAC
+	case n.bind && !admin.IsZero():
+		return admin // no netdev shows whether it is the VF's own choice; it keeps it either way
 	case n.bind:
 		return hw.DeriveMAC(p.saw.Seed(), ref)
 	}
@@ -156,10 +158,12 @@ func (n *vfNeed) rebind(why reason.Reason) {
 	n.bind, n.unbind, n.why = true, true, why
 }
 
-// datapath decides about the MTU and the vDPA device.
-func (n *vfNeed) datapath(vf hw.VF) {
+// datapath decides about the MTU and the vDPA device. An MTU above mostMTU was
+// blocked for the PF and is none for its VFs; zero is no limit.
+func (n *vfNeed) datapath(vf hw.VF, mostMTU int) {
 	if n.group.Driver == desired.Kernel && n.group.MTU > 0 {
-		if n.bind || (vf.MTU != 0 && vf.MTU != n.group.MTU) {
+		wanted := n.bind || (vf.MTU != 0 && vf.MTU != n.group.MTU)
+		if wanted && (mostMTU == 0 || n.group.MTU <= mostMTU) {
 			n.mtu = n.group.MTU
 		}
 	}

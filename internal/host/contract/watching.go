@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,6 +25,7 @@ func watching() []test {
 		{name: "a change of the MTU is told by the link group", run: tellsMTU},
 		{name: "a watch ends with its context", run: watchEnds},
 		{name: "udev reads its rules again", run: reloadsUdev},
+		{name: "names are final once udev has settled", run: settlesUdev},
 	}
 }
 
@@ -112,6 +114,39 @@ func reloadsUdev(c check) {
 	if err := c.Udev.Reload(c.Context()); err != nil {
 		c.Error(err)
 	}
+}
+
+// The names of new VFs' netdevs are final once udev has settled: no event of a
+// rename follows.
+func settlesUdev(c check) {
+	c.setNumVFs(2)
+	if err := c.Udev.Settle(c.Context()); err != nil {
+		c.Fatal(err)
+	}
+	before := c.vfNetdevNames(2)
+	if err := c.Udev.Settle(c.Context()); err != nil {
+		c.Fatal(err)
+	}
+	if after := c.vfNetdevNames(2); !slices.Equal(before, after) {
+		c.Errorf("the netdevs are %v, and were %v when udev had settled", after, before)
+	}
+}
+
+func (c check) vfNetdevNames(n int) []string {
+	c.Helper()
+	var out []string
+	for i := range n {
+		addr, err := host.VFAddr(c.Files, hw.VFRef{PF: c.pf.Addr, Index: i})
+		if err != nil {
+			c.Fatal(err)
+		}
+		names, err := host.Netdevs(c.Files, addr)
+		if err != nil {
+			c.Fatal(err)
+		}
+		out = append(out, names...)
+	}
+	return out
 }
 
 // switching are the clauses about the eSwitch.

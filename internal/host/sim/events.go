@@ -241,3 +241,27 @@ func (u udevControl) Reload(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Settle implements host.UdevControl.
+func (u udevControl) Settle(ctx context.Context) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	happened, err := events{u.m}.Watch(watching)
+	if err != nil {
+		return fmt.Errorf("wait for udev: %w", err)
+	}
+	for !u.m.udevIdle() {
+		select {
+		case <-happened:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for udev: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (m *Machine) udevIdle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.udev.work) == 0
+}

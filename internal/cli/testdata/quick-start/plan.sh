@@ -191,7 +191,7 @@ SUBSYSTEM=="net", ACTION=="add|change|move", ATTR{device/physfn/uevent}=="*PCI_S
 ' || failed=1
 # write rule 10-pf-name-0000:5f:00.0.rules (disturbs none): the rule is missing
 write_file '/etc/udev/rules.d/10-pf-name-0000:5f:00.0.rules' '0644' '# Written by the SR-IOV network operator; changes are overwritten.
-SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:5f:00.0", ATTR{phys_port_name}!="*pf*vf*", NAME="ens41f0np0"
+SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:5f:00.0", ATTR{phys_port_name}!="*pf*", NAME="ens41f0np0"
 ' || failed=1
 # write rule 20-switchdev-0000:5f:00.0.rules (disturbs none): the rule is missing
 write_file '/etc/udev/rules.d/20-switchdev-0000:5f:00.0.rules' '0644' '# Written by the SR-IOV network operator; changes are overwritten.
@@ -205,7 +205,7 @@ SUBSYSTEM=="net", ACTION=="add|change|move", ATTR{device/physfn/uevent}=="*PCI_S
 ' || failed=1
 # write rule 10-pf-name-0000:5f:00.1.rules (disturbs none): the rule is missing
 write_file '/etc/udev/rules.d/10-pf-name-0000:5f:00.1.rules' '0644' '# Written by the SR-IOV network operator; changes are overwritten.
-SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:5f:00.1", ATTR{phys_port_name}!="*pf*vf*", NAME="ens41f1np1"
+SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:5f:00.1", ATTR{phys_port_name}!="*pf*", NAME="ens41f1np1"
 ' || failed=1
 # write rule 20-switchdev-0000:5f:00.1.rules (disturbs none): the rule is missing
 write_file '/etc/udev/rules.d/20-switchdev-0000:5f:00.1.rules' '0644' '# Written by the SR-IOV network operator; changes are overwritten.

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package execute_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeovn/sriov-network-operator/internal/desired"
+	"github.com/kubeovn/sriov-network-operator/internal/execute"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+func TestAVFThatAProgramHoldsIsNamedWhenTimeIsUp(t *testing.T) {
+	m := newMachine(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01"}
+`)
+	pf := hw.PCIAddr{Bus: 1}
+	node, _ := desired.New([]desired.PF{{Addr: pf, NumVFs: 2, Groups: []desired.Group{
+		{Policy: "p", Resource: "r", Range: hw.VFRange{First: 1, Last: 1}, Driver: desired.VFIO},
+	}}}, "")
+	mustConverge(t, m, node)
+	if err := m.HoldVF(hw.VFRef{PF: pf, Index: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, l := look(t, m, desired.Node{})
+	err := execute.Run(t.Context(), m.Host(), l, p, execute.Options{Now: time.Now, StepTimeout: 50 * time.Millisecond})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "bound to vfio-pci (VF 1)") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -90,7 +90,7 @@ func parseLinkChange(m netlink.Message) (linkChange, bool) {
 	if err != nil || change.name == "" {
 		return linkChange{}, false
 	}
-	switch m.Header.Type {
+	switch uint16(m.Header.Type) {
 	case unix.RTM_NEWLINK:
 		return change, true
 	case unix.RTM_DELLINK:

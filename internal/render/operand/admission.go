@@ -15,9 +15,12 @@ import (
 // the API server can, because a pod's token names the node and the pod that it was
 // made for (KEP-4193).
 const (
-	// tokenNode and tokenPod are empty when the token was not made for a pod.
-	tokenNode = `request.userInfo.extra[?'authentication.kubernetes.io/node-name'][0].orValue('')`
-	tokenPod  = `request.userInfo.extra[?'authentication.kubernetes.io/pod-name'][0].orValue('')`
+	// tokenNode and tokenPod are empty when the token was not made for a pod. What is
+	// empty in a request is not there at all, so optional fields are asked for as such.
+	tokenNode   = `request.userInfo.?extra[?'authentication.kubernetes.io/node-name'][?0].orValue('')`
+	tokenPod    = `request.userInfo.?extra[?'authentication.kubernetes.io/pod-name'][?0].orValue('')`
+	requestName = `request.?name.orValue('')`
+	isStatus    = `request.?subResource.orValue('') == 'status'`
 
 	isNodeState = `request.resource.resource == 'sriovnetworknodestates'`
 	isNode      = `request.resource.resource == 'nodes'`
@@ -58,16 +61,16 @@ func (r *renderer) ownNode() []Object {
 			{Expression: `variables.node != ''`, Message: "the token names no node: use the token of the daemon's own pod"},
 			{Expression: `request.operation == 'UPDATE' || ` + isPod, Message: "a daemon neither makes nor deletes node states and nodes"},
 			{
-				Expression:        `!(` + isNodeState + ` || ` + isNode + `) || request.name == variables.node`,
-				MessageExpression: `'a daemon changes only its own node, ' + variables.node + ', and not ' + request.name`,
+				Expression:        `!(` + isNodeState + ` || ` + isNode + `) || ` + requestName + ` == variables.node`,
+				MessageExpression: `'a daemon changes only its own node, ' + variables.node + ', and not ' + ` + requestName,
 				Message:           "a daemon changes only its own node",
 			},
 			{
-				Expression: `request.operation != 'UPDATE' || request.subResource == 'status' || (` + sameSpec + ` && ` + sameMetadata + ` && ` + onlyOurAnnotations + `)`,
+				Expression: `request.operation != 'UPDATE' || ` + isStatus + ` || (` + sameSpec + ` && ` + sameMetadata + ` && ` + onlyOurAnnotations + `)`,
 				Message:    "outside of status, a daemon changes only annotations of " + sriovv1.GroupName,
 			},
 			{
-				Expression: `request.subResource != 'status' || ` + isNodeState,
+				Expression: `!(` + isStatus + `) || ` + isNodeState,
 				Message:    "a daemon writes the status of its node state alone",
 			},
 			{
@@ -92,7 +95,7 @@ func (r *renderer) ownPod() []Object {
 		},
 		Validations: []admissionv1.Validation{
 			{
-				Expression: `request.operation == 'UPDATE' && request.name != '' && request.name == ` + tokenPod,
+				Expression: `request.operation == 'UPDATE' && ` + tokenPod + ` != '' && ` + requestName + ` == ` + tokenPod,
 				Message:    "the device plugin changes only its own pod",
 			},
 			{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
@@ -228,6 +229,39 @@ func TestEveryBindingBindsARenderedRoleToARenderedAccount(t *testing.T) {
 				t.Errorf("%s: %s grants to %v", c.file, operand.RefOf(o), subjects)
 			}
 		}
+	}
+}
+
+// A request leaves out what is empty, and to ask for it then is an error, which denies.
+func TestAdmissionPoliciesAskForOptionalFieldsAsSuch(t *testing.T) {
+	out, _ := operand.Render(config(everything()), settings())
+	policies := 0
+	for _, o := range all(out) {
+		policy, ok := o.(*admissionv1.ValidatingAdmissionPolicy)
+		if !ok {
+			continue
+		}
+		policies++
+		if *policy.Spec.FailurePolicy != admissionv1.Fail {
+			t.Errorf("%s admits what it cannot decide", policy.Name)
+		}
+		var expressions []string
+		for _, v := range policy.Spec.Variables {
+			expressions = append(expressions, v.Expression)
+		}
+		for _, v := range policy.Spec.Validations {
+			expressions = append(expressions, v.Expression, v.MessageExpression)
+		}
+		for _, e := range expressions {
+			for _, field := range []string{"request.name", "request.subResource", "request.namespace", "request.userInfo.extra", ".metadata.labels", ".metadata.annotations"} {
+				if strings.Contains(e, field) {
+					t.Errorf("%s asks for %s, which may be missing: %s", policy.Name, field, e)
+				}
+			}
+		}
+	}
+	if policies != 2 {
+		t.Errorf("%d admission policies", policies)
 	}
 }
 

@@ -207,6 +207,6 @@ func (r *renderer) negotiated(g Group) tlsSettings {
 // hostFolder notes when a setting is no absolute path.
 func (r *renderer) hostFolder(g Group, field, folder string) {
 	if !strings.HasPrefix(folder, "/") || strings.Contains("/"+folder+"/", "/../") {
-		r.refuse(g, field, folder+" is no absolute path", "use a path such as /opt/cni/bin")
+		r.refuse(g, field, folder+" is no absolute path", "begin it with /")
 	}
 }

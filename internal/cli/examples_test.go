@@ -17,6 +17,7 @@ func TestEveryExampleWorks(t *testing.T) {
 		"quick-start.yaml": "two-port-connectx5.yaml", "dpdk.yaml": "e810.yaml", "rdma.yaml": "two-port-connectx5.yaml",
 		"ranges.yaml": "two-port-connectx5.yaml", "network.yaml": "", "infiniband.yaml": "connectx6-ib.yaml",
 		"ovs.yaml": "e810.yaml", "kube-ovn.yaml": "two-port-connectx5.yaml", "externally-managed.yaml": "e810.yaml", "settings.yaml": "",
+		"sriov-configmap.yaml": "e810.yaml", "sriov-configmap-rack2.yaml": "",
 	}
 	files, err := filepath.Glob("../../examples/*.yaml")
 	if err != nil || len(files) != len(machineOf) {

@@ -13,6 +13,7 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/catalog"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
 	"github.com/kubeovn/sriov-network-operator/internal/cli/manifest"
 	"github.com/kubeovn/sriov-network-operator/internal/converge"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -29,8 +30,10 @@ type input struct {
 	config   *sriovv1.SriovOperatorConfig
 	rdma     hw.RDMAMode
 	nics     catalog.Table
-	// bad is how many problems were printed.
-	bad int
+	claims   claims.Claims
+	// bad is how many problems were printed. Of these, badKeys are about keys of
+	// ConfigMaps, of which each is about one node or those without a key.
+	bad, badKeys int
 }
 
 // load reads the files and prints what is wrong with them. What could be read
@@ -57,6 +60,7 @@ func (a *app) load() (*input, error) {
 			a.note("SriovOperatorConfig %s is not read; the one named %s is", c.Name, sriovv1.DefaultConfigName)
 		}
 	}
+	a.loadClaims(in)
 	return in, a.loadNode(in)
 }
 
@@ -121,7 +125,11 @@ func (a *app) wish(in *input) converge.Wish {
 	if in.node.LabelsUnknown && selective(in.policies) {
 		a.note("the node's labels are not known, so every nodeSelector counts as matching; name the node's object with --node")
 	}
-	w := converge.Wish{Policies: nodestate.Compile(in.policies, options), Node: in.node, RDMAMode: in.rdma, Uncertain: in.bad > 0}
+	claim := in.claim()
+	w := converge.Wish{
+		Policies: nodestate.Compile(in.policies, options).With(claim.Policies()), Node: in.node, RDMAMode: in.rdma,
+		Uncertain: in.bad > in.badKeys || claim.Standing == claims.Unknown,
+	}
 	for i := range in.policies {
 		w.Uncertain = w.Uncertain || len(nodestate.Check(&in.policies[i])) > 0
 	}
@@ -168,13 +176,18 @@ func (a *app) reportPolicy(in *input, p nodestate.PolicyTrace) {
 			a.note("%v", found)
 		}
 	}
-	if p.Reason != reason.Won && p.Reason != reason.BadPolicy {
+	// What a guard refuses is told with its PF.
+	if p.Reason != reason.Won && p.Reason != reason.BadPolicy && p.Reason != reason.NICTypeDiffers {
 		a.note("%s", withFix(p.Sentence(), p.Reason))
 	}
 }
 
 func (a *app) reportPF(in *input, pf nodestate.PFTrace) {
 	for _, o := range pf.Outcomes {
+		if o.Reason == reason.NICTypeDiffers {
+			a.complain("%s", withFix(pf.Sentence(o), o.Reason))
+			in.bad++
+		}
 		// Losses say more about who lost to whom.
 		if o.Reason == reason.BadPolicy || o.Reason == reason.NotListed || o.Reason == reason.RangeUnreachable {
 			a.note("%s", withFix(pf.Sentence(o), o.Reason))

@@ -96,7 +96,7 @@ func (a *app) foresee(ctx context.Context, in *input, m machine) (converge.Wish,
 		a.note("could not be read: %s", p)
 	}
 	for _, addr := range out.Spared {
-		a.note("%s was configured before and is left alone, because the policy that asks for it may be one that could not be read", addr)
+		a.note("%s was configured before and is left alone, because what asks for it may be what could not be read or was refused", addr)
 	}
 	return wish, out, nil
 }

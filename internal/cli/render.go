@@ -164,7 +164,7 @@ device-plugin-config with that text under the node's name.`,
 			return err
 		}
 		plugin := deviceplugin.Render(deviceplugin.Input{
-			Policies: deviceplugin.NewPolicies(in.policies), Labels: in.node.Labels, LabelsUnknown: in.node.LabelsUnknown,
+			Policies: deviceplugin.NewPolicies(in.policies).With(in.claim().Policies()), Labels: in.node.Labels, LabelsUnknown: in.node.LabelsUnknown,
 			Inventory: out.Inventory, Desired: out.Desired, NICs: in.nics,
 		})
 		for _, n := range plugin.Notes {

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kubeovn/sriov-network-operator/internal/nearest"
 )
 
 // maxNodes bounds what is looked at of one object, so that aliases of aliases end.
@@ -63,6 +65,8 @@ func (c *checker) value(node *yaml.Node, t reflect.Type, path string) {
 		c.fields(node, t, path)
 	case kind == reflect.Map:
 		c.entries(node, t, path)
+	case kind == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		c.scalar(node, reflect.TypeFor[string](), path) // bytes are text in base64
 	case kind == reflect.Slice:
 		c.items(node, t, path)
 	default:
@@ -92,7 +96,7 @@ func (c *checker) fields(node *yaml.Node, t reflect.Type, path string) {
 		field, ok := known[key.Value]
 		switch {
 		case !ok:
-			c.say(key, full, "there is no such field", didYouMean(key.Value, slices.Collect(maps.Keys(known))))
+			c.say(key, full, "there is no such field", nearest.DidYouMean(key.Value, slices.Collect(maps.Keys(known))))
 		case seen[key.Value]:
 			c.say(key, full, "the field is given twice", "remove one of them")
 		default:

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/cli/manifest"
@@ -281,4 +282,38 @@ func FuzzReadNeverPanics(f *testing.F) {
 			t.Errorf("nothing is said of %q", text)
 		}
 	})
+}
+
+func TestTheConfigMapsOfNodesAreRead(t *testing.T) {
+	s := read(t, `
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: sriov-configmap}
+  data:
+    node1: |
+      interfaces: []
+    node2.example.com: "interfaces: []"
+  binaryData: {node3: /w==}
+  immutable: true
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {sriovnetwork.openshift.io/sriov-configmap: "true"}}, data: {node4: 4}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: b, labels: {app: x}}}
+`)
+	want := `standard input:14: document 1: ConfigMap a: data[node4]: 4 without quotes is a number, and text is needed here; write "4", with the quotes
+standard input:15: document 1: skipped: v1 ConfigMap b is not ours`
+	if diff := cmp.Diff(want, lines(s)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	o, ok := s.Find(manifest.KindConfigMap, "", "sriov-configmap")
+	maps := manifest.Of[*corev1.ConfigMap](s)
+	if !ok || len(maps) != 1 || maps[0].Data["node1"] != "interfaces: []\n" || string(maps[0].BinaryData["node3"]) != "\xff" {
+		t.Fatalf("read are %+v", maps)
+	}
+	for key, want := range map[string]int{"node1": 11, "node2.example.com": 11, "node3": 5} {
+		if got := o.Inside(key, 2).Line; got != want {
+			t.Errorf("line 2 of %s stands in line %d, want %d", key, got, want)
+		}
+	}
 }

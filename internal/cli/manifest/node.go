@@ -6,7 +6,6 @@ package manifest
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -89,40 +88,4 @@ func documents(file string) ([]*yaml.Node, error) {
 		out = append(out, doc.Content...)
 	}
 	return out, nil
-}
-
-// didYouMean suggests the nearest of the names, when one is near.
-func didYouMean(word string, names []string) string {
-	slices.Sort(names)
-	best, least := "", max(2, len(word)/3)+1
-	for _, name := range names {
-		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least {
-			best, least = name, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + best + "?"
-}
-
-// distance is how many letters differ (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, corner+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

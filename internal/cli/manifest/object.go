@@ -12,10 +12,13 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/nearest"
 )
 
 // kinds are the kinds that are read, each as an empty object.
@@ -30,6 +33,10 @@ func kinds() map[string]runtime.Object {
 		sriovv1.KindSriovOperatorConfig:    &sriovv1.SriovOperatorConfig{},
 	}
 }
+
+// KindConfigMap is the one kind of another group that is read: ConfigMaps that
+// package claims selects.
+const KindConfigMap = "ConfigMap"
 
 // listSuffix ends the kinds of lists.
 const listSuffix = "List"
@@ -59,6 +66,8 @@ func (s *Set) single(at Source, node *yaml.Node) {
 		s.fault(at, "apiVersion or kind is missing", fmt.Sprintf("an object of ours begins with apiVersion: %s", sriovv1.SchemeGroupVersion))
 	case isList(node):
 		s.fault(at, "it is a list in a list", "put its items into the outer list")
+	case apiVersion == "v1" && kind == KindConfigMap && claims.Selects(name(node), labels(node)):
+		s.take(at, node, kind, &corev1.ConfigMap{})
 	case group != sriovv1.GroupName:
 		s.Notes = append(s.Notes, Note{Source: at, Text: fmt.Sprintf("skipped: %s %s is not ours", apiVersion, label(kind, "", name(node)))})
 	case version != sriovv1.Version:
@@ -92,9 +101,14 @@ func (s *Set) list(at Source, node *yaml.Node) {
 func (s *Set) known(at Source, node *yaml.Node, kind string) {
 	value := kinds()[kind]
 	if value == nil {
-		s.fault(at, fmt.Sprintf("kind %s: the group %s has no such kind", kind, sriovv1.GroupName), didYouMean(kind, slices.Collect(maps.Keys(kinds()))))
+		s.fault(at, fmt.Sprintf("kind %s: the group %s has no such kind", kind, sriovv1.GroupName), nearest.DidYouMean(kind, slices.Collect(maps.Keys(kinds()))))
 		return
 	}
+	s.take(at, node, kind, value)
+}
+
+// take reads an object into the value.
+func (s *Set) take(at Source, node *yaml.Node, kind string, value runtime.Object) {
 	meta := child(node, "metadata")
 	o := Object{Source: at, Kind: kind, Name: name(node), Namespace: scalar(child(meta, "namespace")), Value: value, node: node}
 	c := checker{object: o, budget: maxNodes}
@@ -126,6 +140,17 @@ func (c *checker) decode() {
 	if err != nil {
 		c.say(c.object.node, "", err.Error(), "")
 	}
+}
+
+// labels are an object's labels, those that are text.
+func labels(node *yaml.Node) map[string]string {
+	out := map[string]string{}
+	if tree := child(child(node, "metadata"), "labels"); tree != nil {
+		for i := 0; i+1 < len(tree.Content); i += 2 {
+			out[tree.Content[i].Value] = scalar(tree.Content[i+1])
+		}
+	}
+	return out
 }
 
 func name(node *yaml.Node) string { return scalar(child(child(node, "metadata"), "name")) }

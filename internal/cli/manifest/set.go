@@ -25,7 +25,7 @@ type Set struct {
 // Object is one object of the API and where it stands.
 type Object struct {
 	Source Source
-	// Value is a pointer to one of the kinds of api/v1.
+	// Value is a pointer to one of the kinds of api/v1, or to a ConfigMap.
 	Value runtime.Object
 	// Kind, Namespace and Name are those of the value.
 	Kind, Namespace, Name string
@@ -52,6 +52,25 @@ func (o Object) At(field string) Source {
 	at := o.Source
 	if line := lineOf(o.node, field); line > 0 {
 		at.Line = line
+	}
+	return at
+}
+
+// Inside is where a line of the text under a key of a ConfigMap's data stands,
+// counted from 1; where the file has the text in another form than as a literal
+// block, it is where the text begins.
+func (o Object) Inside(key string, line int) Source {
+	at := o.Source
+	value := child(child(o.node, "data"), key)
+	if value == nil {
+		return at
+	}
+	if value.Kind == yaml.AliasNode {
+		value = value.Alias
+	}
+	at.Line = value.Line
+	if value.Style&yaml.LiteralStyle != 0 {
+		at.Line += line
 	}
 	return at
 }

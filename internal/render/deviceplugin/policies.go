@@ -73,6 +73,13 @@ func newPolicy(p *sriovv1.SriovNetworkNodePolicy) policy {
 	}
 }
 
+// byTypeAlone reports whether nothing but a NIC type selects. The plugin knows no
+// NIC types, and would take all NICs of the node, also those without SR-IOV.
+func (p *policy) byTypeAlone() bool {
+	n := &p.spec.NicSelector
+	return n.Vendor == "" && n.DeviceID == "" && len(n.RootDevices) == 0 && len(n.PfNames) == 0 && n.NetFilter == ""
+}
+
 // inOrder has the highest priority, which is the lowest number, first. Among equal
 // priorities objects are before entries, because they stand over them; then the
 // order is the existing operator's.

@@ -93,7 +93,7 @@ func claimsOf(in *Input, m machine, r *Result) []claim {
 		}
 		c := claim{policy: p, own: own}
 		c.selector = plain(p, own, m, &in.NICs)
-		if covers := m.covers(&c.selector); m.beyond(covers, own, p) || m.misses(covers, own) {
+		if covers := m.covers(&c.selector); p.byTypeAlone() || m.beyond(covers, own, p) || m.misses(covers, own) {
 			narrow(&c.selector, own, m)
 		}
 		claims = append(claims, c)

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
 	"github.com/kubeovn/sriov-network-operator/internal/disruption"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 )
@@ -61,6 +63,10 @@ func TestThePageOfMachinesNamesEveryField(t *testing.T) {
 	}
 	fields(reflect.TypeFor[sim.Description]())
 	mentions(t, "test/machines/README.md", words)
+}
+
+func TestThePageOfTheConfigMapNamesEveryField(t *testing.T) {
+	mentions(t, "docs/reference/sriov-configmap.md", slices.Concat(claims.Fields()...))
 }
 
 // decisions is how many decisions there are.

@@ -60,7 +60,7 @@ func (r *reader) written(text string) string {
 func (r *reader) accepted(b block, file string, kinds map[string]bool) {
 	r.t.Helper()
 	commands := [][]string{{"validate", "-f", file}}
-	if kinds[sriovv1.KindSriovNetworkNodePolicy] {
+	if kinds[sriovv1.KindSriovNetworkNodePolicy] || kinds[manifest.KindConfigMap] {
 		name := defaultMachine
 		if r.page.this != "" {
 			name = r.page.this
@@ -96,7 +96,7 @@ func (r *reader) accepted(b block, file string, kinds map[string]bool) {
 }
 
 // kindsOf are the kinds of the documents in a text: those of the project by
-// their names, "Node", "machine" or "other".
+// their names, "Node", "ConfigMap", "machine" or "other".
 func kindsOf(text string) (map[string]bool, error) {
 	out := map[string]bool{}
 	decoder := yaml.NewDecoder(bytes.NewReader([]byte(text)))
@@ -117,8 +117,8 @@ func kindsOf(text string) (map[string]bool, error) {
 		switch {
 		case strings.HasPrefix(doc.APIVersion, sriovv1.GroupName+"/"):
 			out[doc.Kind] = true
-		case doc.APIVersion == "v1" && doc.Kind == "Node":
-			out["Node"] = true
+		case doc.APIVersion == "v1" && (doc.Kind == "Node" || doc.Kind == manifest.KindConfigMap):
+			out[doc.Kind] = true
 		case doc.NodeName != "" || !doc.PFs.IsZero():
 			out["machine"] = true
 		default:

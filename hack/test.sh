@@ -48,7 +48,15 @@ for rig in "${rigs[@]}"; do
 	esac
 	echo "== rig $rig"
 	start=$SECONDS
-	if "$rig"; then
+	# Not as a condition: there bash would go on after a command that fails.
+	set +e
+	(
+		set -e
+		"$rig"
+	)
+	code=$?
+	set -e
+	if [ "$code" -eq 0 ]; then
 		echo "== rig $rig passed in $((SECONDS - start)) s"
 	else
 		echo "== rig $rig FAILED after $((SECONDS - start)) s" >&2

@@ -34,6 +34,8 @@ type pfPlan struct {
 
 	// fresh says that all VFs will be new: the count changes or passes zero.
 	fresh bool
+	// unprobed says that new VFs do not probe drivers by themselves until probe.
+	unprobed bool
 	// mostMTU is the most that the driver takes, when more was asked for.
 	mostMTU int
 

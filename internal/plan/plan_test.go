@@ -154,6 +154,24 @@ func TestWhenAPFIsSetUp(t *testing.T) {
 	}
 }
 
+func TestNewVFsProbeNothingBeforeTheyMay(t *testing.T) {
+	node := want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 8, Groups: []desired.Group{group(0, 3, desired.Kernel), group(4, 7, desired.VFIO)}})
+	var got []string
+	for s := range Compute(node, machine(pf(port0, "igb", 0)), Memory{}, catalog.Default()).Steps() {
+		switch do := s.Do.(type) {
+		case SetAutoprobe:
+			got = append(got, fmt.Sprintf("autoprobe %v", do.On))
+		case SetNumVFs, SetAdminMACs:
+			got = append(got, s.Do.Does())
+		case BindVFs:
+			got = append(got, strings.TrimSpace("bind "+hw.FormatIndices(do.VFs)+" "+do.Driver))
+		}
+	}
+	if diff := cmp.Diff([]string{"autoprobe false", "SetNumVFs", "SetAdminMACs", "bind 4-7 vfio-pci", "autoprobe true", "bind 0-3"}, got); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatAChangeTakes(t *testing.T) {
 	legacy := func(n int, groups ...desired.Group) desired.PF {
 		return desired.PF{Addr: port0, Name: "ens0", NumVFs: n, Groups: groups}
@@ -237,7 +255,7 @@ func TestWhatAChangeTakes(t *testing.T) {
 		},
 		"VFs in no group get the kernel's driver": {
 			saw: pf(port0, "mlx5_core", 0), want: legacy(4, group(2, 3, desired.VFIO)),
-			verbs: []string{"numvfs 0 to 4", "SetAdminMACs", "bind 0-1", "bind 2-3 vfio-pci"},
+			verbs: []string{"numvfs 0 to 4", "SetAdminMACs", "bind 2-3 vfio-pci", "bind 0-1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -197,7 +197,9 @@ func (p *pfPlan) modeWithVFs() {
 }
 
 // resize makes the wanted number of VFs, through zero, without any of them
-// probing a driver by itself.
+// probing a driver by itself. So it stays until they have their addresses, and
+// those for userspace their driver: udev loads the kernel's driver for new VFs
+// whenever it comes to it, and that would take every VF that it may probe.
 func (p *pfPlan) resize(from int) {
 	to := p.want.NumVFs
 	auto := p.saw.Autoprobe
@@ -213,7 +215,15 @@ func (p *pfPlan) resize(from int) {
 		p.step(SetAutoprobe{PF: p.saw.Addr, On: false}, reason.BindOnce, "new VFs are bound once, to the driver they keep")
 	}
 	p.count(0, to, reason.CountDiffers, "asked for %d VFs", to)
-	p.step(SetAutoprobe{PF: p.saw.Addr, On: true}, reason.AutoprobeOff, "VFs that others make get a driver by themselves")
+	p.unprobed = true
+}
+
+// probe lets VFs probe drivers by themselves again.
+func (p *pfPlan) probe() {
+	if p.unprobed {
+		p.step(SetAutoprobe{PF: p.saw.Addr, On: true}, reason.AutoprobeOff, "VFs that others make get a driver by themselves")
+		p.unprobed = false
+	}
 }
 
 // autoprobe restores what an interrupted run may have left off.

@@ -47,8 +47,16 @@ func (p *pfPlan) vfs() {
 	p.deleteVDPA(needs)
 	p.addresses(needs)
 	p.unbind(needs)
-	p.bind(needs, false)
-	p.bind(needs, true)
+	if p.fresh {
+		// An override is probed even while nothing else is (drivers/pci/pci-driver.c,
+		// pci_device_can_probe).
+		p.bind(needs, true)
+		p.probe()
+		p.bind(needs, false)
+	} else {
+		p.bind(needs, false)
+		p.bind(needs, true)
+	}
 	p.vfMTU(needs)
 	p.createVDPA(needs)
 }

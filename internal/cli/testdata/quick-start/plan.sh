@@ -227,16 +227,16 @@ lane_0000_5f_00_0() {
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.0/sriov_drivers_autoprobe' 0
 	# 4. numvfs 0 → 3 (disturbs none): asked for 3 VFs
 	numvfs '0000:5f:00.0' 0 3
-	# 5. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
-	write "$sysfs"'/bus/pci/devices/0000:5f:00.0/sriov_drivers_autoprobe' 1
-	# 6. flow_steering_mode → smfs (disturbs none): flow_steering_mode is dmfs, switchdev is best with smfs
+	# 5. flow_steering_mode → smfs (disturbs none): flow_steering_mode is dmfs, switchdev is best with smfs
 	devlink dev param set 'pci/0000:5f:00.0' name 'flow_steering_mode' value 'smfs' cmode runtime
-	# 7. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
+	# 6. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
 	devlink dev eswitch set 'pci/0000:5f:00.0' mode 'switchdev'
-	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
+	# 7. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
 	pf_link '0000:5f:00.0' vf 0 mac 'aa:c0:fb:33:82:e6'
 	pf_link '0000:5f:00.0' vf 1 mac '22:a8:42:4f:77:e5'
 	pf_link '0000:5f:00.0' vf 2 mac '96:c3:90:14:41:fc'
+	# 8. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
+	write "$sysfs"'/bus/pci/devices/0000:5f:00.0/sriov_drivers_autoprobe' 1
 	# 9. bind VFs 0-2 to the kernel's driver (disturbs none): VFs 0-2: policy policy asks for netdevice
 	bind '0000:5f:00.0' 0 ''
 	bind '0000:5f:00.0' 1 ''
@@ -254,16 +254,16 @@ lane_0000_5f_00_1() {
 	write "$sysfs"'/bus/pci/devices/0000:5f:00.1/sriov_drivers_autoprobe' 0
 	# 4. numvfs 0 → 3 (disturbs none): asked for 3 VFs
 	numvfs '0000:5f:00.1' 0 3
-	# 5. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
-	write "$sysfs"'/bus/pci/devices/0000:5f:00.1/sriov_drivers_autoprobe' 1
-	# 6. flow_steering_mode → smfs (disturbs none): flow_steering_mode is dmfs, switchdev is best with smfs
+	# 5. flow_steering_mode → smfs (disturbs none): flow_steering_mode is dmfs, switchdev is best with smfs
 	devlink dev param set 'pci/0000:5f:00.1' name 'flow_steering_mode' value 'smfs' cmode runtime
-	# 7. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
+	# 6. eSwitch mode legacy → switchdev (disturbs link): eSwitch mode is legacy, asked for switchdev
 	devlink dev eswitch set 'pci/0000:5f:00.1' mode 'switchdev'
-	# 8. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
+	# 7. pin the MAC of VFs 0-2 (disturbs none): VFs 0-2: the MAC stays over the next bind
 	pf_link '0000:5f:00.1' vf 0 mac '66:f8:bd:8f:a0:50'
 	pf_link '0000:5f:00.1' vf 1 mac '82:2d:89:4c:f8:71'
 	pf_link '0000:5f:00.1' vf 2 mac '4a:eb:6f:58:73:f3'
+	# 8. autoprobe off → on (disturbs none): VFs that others make get a driver by themselves
+	write "$sysfs"'/bus/pci/devices/0000:5f:00.1/sriov_drivers_autoprobe' 1
 	# 9. bind VFs 0-2 to the kernel's driver (disturbs none): VFs 0-2: policy policy asks for netdevice
 	bind '0000:5f:00.1' 0 ''
 	bind '0000:5f:00.1' 1 ''

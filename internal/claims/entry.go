@@ -14,7 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
-	"github.com/kubeovn/sriov-network-operator/internal/catalog"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/match"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
@@ -40,7 +39,7 @@ const (
 
 // draft is an entry that is being read.
 type draft struct {
-	nics  catalog.Table
+	kinds *kinds
 	entry match.Entry
 	// given are the fields that the text has, by their first names.
 	given map[string]given
@@ -127,7 +126,7 @@ func setType(d *draft, node *yaml.Node) fault {
 	if wrong.cause != "" {
 		return wrong
 	}
-	d.entry.Type, wrong = nicType(text, d.nics)
+	d.entry.Type, wrong = d.kinds.nicType(text)
 	return wrong
 }
 

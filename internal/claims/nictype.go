@@ -14,12 +14,24 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/nearest"
 )
 
+// kinds are the NICs and drivers that a NIC type may name, looked up once for all
+// texts.
+type kinds struct {
+	table   catalog.Table
+	nics    []catalog.NIC
+	drivers []catalog.DriverTraits
+}
+
+func newKinds(table catalog.Table) *kinds {
+	return &kinds{table: table, nics: table.NICs(), drivers: table.Drivers()}
+}
+
 // nicType reads a NIC type. It is, in this order: the name of an entry of the NIC
 // list, ids as "15b3:1017", a driver, or words of names in the list, as
 // "ConnectX-6", which then means all NICs whose names have them.
-func nicType(text string, nics catalog.Table) (match.NICType, fault) {
+func (k *kinds) nicType(text string) (match.NICType, fault) {
 	t := match.NICType{Name: text}
-	for _, nic := range nics.NICs() {
+	for _, nic := range k.nics {
 		if nic.Name == text {
 			t.Models = append(t.Models, model(nic))
 		}
@@ -28,16 +40,16 @@ func nicType(text string, nics catalog.Table) (match.NICType, fault) {
 		return t, fault{}
 	}
 	if vendor, device, ok := strings.Cut(text, ":"); ok {
-		return idType(text, vendor, device, nics)
+		return k.idType(text, vendor, device)
 	}
-	for _, d := range nics.Drivers() {
+	for _, d := range k.drivers {
 		if d.Driver == text {
 			t.Driver = match.Driver{Name: d.Driver, VFName: d.VFDriver, Vendors: d.Vendors}
 			return t, fault{}
 		}
 	}
 	wanted := words(text)
-	for _, nic := range nics.NICs() {
+	for _, nic := range k.nics {
 		if has(words(nic.Name), wanted) {
 			t.Models = append(t.Models, model(nic))
 		}
@@ -45,7 +57,7 @@ func nicType(text string, nics catalog.Table) (match.NICType, fault) {
 	if len(t.Models) > 0 {
 		return t, fault{}
 	}
-	return match.NICType{}, unknownType(text, nics)
+	return match.NICType{}, k.unknown(text)
 }
 
 func model(nic catalog.NIC) match.Model {
@@ -54,7 +66,7 @@ func model(nic catalog.NIC) match.Model {
 
 // idType is one model by its ids. It need not be in the list: the policy field
 // allowUnlistedNics decides on that.
-func idType(text, vendor, device string, nics catalog.Table) (match.NICType, fault) {
+func (k *kinds) idType(text, vendor, device string) (match.NICType, fault) {
 	v, errVendor := hw.ParseID(vendor)
 	d, errDevice := hw.ParseID(device)
 	if errVendor != nil || errDevice != nil {
@@ -62,7 +74,7 @@ func idType(text, vendor, device string, nics catalog.Table) (match.NICType, fau
 			cause: fmt.Sprintf("%q are no ids of vendor and device", text), fix: "write them as 15b3:1017",
 		}
 	}
-	vf, _ := nics.VFDevice(v, d) // Unknown is empty.
+	vf, _ := k.table.VFDevice(v, d) // Unknown is empty.
 	return match.NICType{Name: text, Models: []match.Model{{Vendor: v, Device: d, VFDevice: vf}}}, fault{}
 }
 
@@ -81,12 +93,12 @@ func has(name, run []string) bool {
 	return false
 }
 
-func unknownType(text string, nics catalog.Table) fault {
+func (k *kinds) unknown(text string) fault {
 	var known []string
-	for _, nic := range nics.NICs() {
+	for _, nic := range k.nics {
 		known = append(known, nic.Name)
 	}
-	for _, d := range nics.Drivers() {
+	for _, d := range k.drivers {
 		known = append(known, d.Driver)
 	}
 	fix := nearest.DidYouMean(text, known)

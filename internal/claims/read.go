@@ -15,7 +15,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/kubeovn/sriov-network-operator/internal/catalog"
 	"github.com/kubeovn/sriov-network-operator/internal/nearest"
 )
 
@@ -38,7 +37,8 @@ type fault struct{ cause, fix string }
 // reader reads the text of one key.
 type reader struct {
 	configMap, key string
-	nics           catalog.Table
+	kinds          *kinds
+	fields         []field
 	entries        []Entry
 	// from says which item a name of an entry was first used by.
 	from     map[string]int
@@ -46,8 +46,8 @@ type reader struct {
 }
 
 // read reads a value. There are entries or problems, or neither, never both.
-func read(key string, v value, nics catalog.Table) reading {
-	r := &reader{configMap: v.configMap, key: key, nics: nics, from: map[string]int{}}
+func read(key string, v value, k *kinds) reading {
+	r := &reader{configMap: v.configMap, key: key, kinds: k, fields: fields(), from: map[string]int{}}
 	switch {
 	case v.binary:
 		r.say(nil, "", fault{"the value is binary", "write it as text in UTF-8"})
@@ -185,10 +185,9 @@ func (r *reader) item(i int, node *yaml.Node) {
 		return
 	}
 	before := len(r.problems)
-	d := &draft{nics: r.nics, given: map[string]given{}}
-	known := fields()
+	d := &draft{kinds: r.kinds, given: map[string]given{}}
 	for j := 0; j+1 < len(node.Content) && !r.full(); j += 2 {
-		r.field(d, known, path, node.Content[j], follow(node.Content[j+1]))
+		r.field(d, path, node.Content[j], follow(node.Content[j+1]))
 	}
 	if len(r.problems) > before {
 		return
@@ -215,14 +214,14 @@ func (r *reader) item(i int, node *yaml.Node) {
 }
 
 // field reads one field of an item.
-func (r *reader) field(d *draft, known []field, path string, key, value *yaml.Node) {
+func (r *reader) field(d *draft, path string, key, value *yaml.Node) {
 	path += "." + shorten(key.Value)
-	i := slices.IndexFunc(known, func(f field) bool { return f.called(key.Value) })
+	i := slices.IndexFunc(r.fields, func(f field) bool { return f.called(key.Value) })
 	if i < 0 {
-		r.say(key, path, fault{"there is no such field", suggest(key.Value, known)})
+		r.say(key, path, fault{"there is no such field", suggest(key.Value, r.fields)})
 		return
 	}
-	f := known[i]
+	f := r.fields[i]
 	if first, twice := d.given[f.names[0]]; twice {
 		cause := "the field is given twice"
 		if first.as != key.Value {

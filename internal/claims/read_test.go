@@ -26,7 +26,7 @@ func connectX5() match.NICType {
 }
 
 func of(text string) reading {
-	return read("node1", value{configMap: "sriov-configmap", text: text}, catalog.Default())
+	return read("node1", value{configMap: "sriov-configmap", text: text}, newKinds(catalog.Default()))
 }
 
 // one is a text with one item.
@@ -290,7 +290,7 @@ func TestAllProblemsAreSaidAndTheirNumberIsBounded(t *testing.T) {
 }
 
 func TestAValueThatIsNoTextIsRefused(t *testing.T) {
-	r := read("node1", value{configMap: "c", binary: true}, catalog.Default())
+	r := read("node1", value{configMap: "c", binary: true}, newKinds(catalog.Default()))
 	if want := "ConfigMap c, key node1: the value is binary; write it as text in UTF-8"; len(r.problems) != 1 || r.problems[0].String() != want {
 		t.Errorf("got %v, want %s", r.problems, want)
 	}
@@ -312,10 +312,10 @@ func FuzzRead(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	nics := catalog.Default()
+	known := newKinds(catalog.Default())
 	f.Fuzz(func(t *testing.T, text string) {
 		v := value{configMap: "c", text: text}
-		r := read("node1", v, nics)
+		r := read("node1", v, known)
 		if len(r.entries) > 0 && len(r.problems) > 0 {
 			t.Fatalf("entries and problems: %v", r.problems)
 		}
@@ -338,7 +338,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		one, _ := json.Marshal(r.entries)
-		two, _ := json.Marshal(read("node1", v, nics).entries)
+		two, _ := json.Marshal(read("node1", v, known).entries)
 		if string(one) != string(two) {
 			t.Errorf("read twice it differs:\n%s\n%s", one, two)
 		}

@@ -52,11 +52,11 @@ func described() hw.Inventory {
 }
 
 // entries are those of a text for node1.
-func entries(t testing.TB, text string) claims.Claim {
-	t.Helper()
+func entries(tb testing.TB, text string) claims.Claim {
+	tb.Helper()
 	c, problems := claims.Merge(claims.Claims{}, []claims.ConfigMap{{Name: "sriov-configmap", Data: map[string]string{"node1": text}}}, catalog.Default())
 	if len(problems) > 0 {
-		t.Fatal(problems)
+		tb.Fatal(problems)
 	}
 	return c.Of("node1")
 }
@@ -71,11 +71,11 @@ func render(policies []sriovv1.SriovNetworkNodePolicy, c claims.Claim) nodestate
 }
 
 // spec is what NodeState.spec will be, in YAML.
-func spec(t testing.TB, r nodestate.Result) string {
-	t.Helper()
+func spec(tb testing.TB, r nodestate.Result) string {
+	tb.Helper()
 	text, err := yaml.Marshal(wire.Spec(r.Desired))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(text)
 }

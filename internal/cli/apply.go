@@ -91,7 +91,7 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	if out.Plan.Empty() {
-		return a.finish(in, m, out, nil)
+		return a.finish(in, out, nil)
 	}
 	if !f.yes {
 		if out, err = a.confirm(ctx, in, m, wish, out); err != nil {
@@ -107,7 +107,7 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 	if err != nil {
 		return errors.Join(failure, fmt.Errorf("look at the machine afterwards: %w", err))
 	}
-	return a.finish(in, m, converge.Foresee(wish, after, in.nics), failure)
+	return a.finish(in, converge.Foresee(wish, after, in.nics), failure)
 }
 
 // settleTimeout bounds the wait for names in what is printed.
@@ -203,7 +203,7 @@ func (a *app) carryOut(ctx context.Context, m machine, out converge.Outlook, f a
 }
 
 // finish prints what the machine is now and says whether it is as desired.
-func (a *app) finish(in *input, m machine, out converge.Outlook, failure error) error {
+func (a *app) finish(in *input, out converge.Outlook, failure error) error {
 	status, why := converge.Judge(out, failure)
 	if a.global.output != asText {
 		state := converge.NodeState(in.node.Name, a.global.namespace, out)

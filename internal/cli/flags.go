@@ -84,6 +84,7 @@ type outputValue struct {
 	allowed []output
 }
 
+// String implements pflag.Value.
 func (v outputValue) String() string {
 	if v.to == nil {
 		return ""
@@ -91,8 +92,10 @@ func (v outputValue) String() string {
 	return string(*v.to)
 }
 
+// Type implements pflag.Value.
 func (v outputValue) Type() string { return "format" }
 
+// Set implements pflag.Value.
 func (v outputValue) Set(s string) error {
 	if !slices.Contains(v.allowed, output(s)) {
 		return fmt.Errorf("it is one of %s", v.list())

@@ -110,8 +110,7 @@ func failures(err error) error {
 
 // cause is the failure without the lane and the action, which stand beside it.
 func cause(err error) error {
-	var step *execute.StepError
-	if errors.As(err, &step) {
+	if step, ok := errors.AsType[*execute.StepError](err); ok {
 		return step.Err
 	}
 	return err

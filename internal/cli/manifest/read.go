@@ -62,8 +62,7 @@ func (s *Set) read(name string, stdin io.Reader) {
 
 // plain is the cause without the file's name, which stands before it already.
 func plain(err error) string {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err.Error()
 	}
 	return err.Error()

@@ -246,7 +246,7 @@ func (u udevControl) Reload(ctx context.Context) error {
 func (u udevControl) Settle(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	happened, err := events{u.m}.Watch(watching)
+	happened, err := events(u).Watch(watching)
 	if err != nil {
 		return fmt.Errorf("wait for udev: %w", err)
 	}

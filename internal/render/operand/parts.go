@@ -209,7 +209,7 @@ func (r *renderer) daemonSet(g Group, pod corev1.PodTemplateSpec) Object {
 // Where a token of the pod's service account is mounted; client-go looks there.
 const (
 	tokenVolumeName = "api-access"
-	tokenFolder     = "/var/run/secrets/kubernetes.io/serviceaccount"
+	tokenFolder     = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // the name of a folder, and no token
 	// tokenSeconds is what the API server gives a pod's token as well.
 	tokenSeconds = 3607
 )

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+)
+
+// trimNode keeps of a node what the operator reads: who it is, its labels, the project's
+// annotations, and whether it is cordoned.
+func trimNode(object any) (any, error) {
+	node, ok := object.(*corev1.Node)
+	if !ok {
+		return object, nil
+	}
+	out := &corev1.Node{
+		TypeMeta: node.TypeMeta,
+		ObjectMeta: metav1.ObjectMeta{
+			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, Generation: node.Generation,
+			CreationTimestamp: node.CreationTimestamp, DeletionTimestamp: node.DeletionTimestamp, Labels: node.Labels,
+		},
+		Spec: corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable},
+	}
+	for key, value := range node.Annotations {
+		if !strings.HasPrefix(key, sriovv1.GroupName+"/") {
+			continue
+		}
+		if out.Annotations == nil {
+			out.Annotations = map[string]string{}
+		}
+		out.Annotations[key] = value
+	}
+	return out, nil
+}
+
+// trimConfigMap forgets the contents of ConfigMaps that the operator does not read.
+func trimConfigMap(object any) (any, error) {
+	cm, ok := object.(*corev1.ConfigMap)
+	if !ok {
+		return object, nil
+	}
+	cm.ManagedFields = nil
+	mine := cm.Name == sriovv1.ConfigMapSupportedNICIDs || strings.HasPrefix(cm.Name, sriovv1.ConfigMapDevicePluginConfig)
+	if !mine && !claims.Selects(cm.Name, cm.Labels) {
+		cm.Data, cm.BinaryData = nil, nil
+	}
+	return cm, nil
+}

@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command sriov-network-operator renders what every node should be from policies, and
+// tells every policy what became of it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	err := start(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "sriov-network-operator:", err)
+		os.Exit(1)
+	}
+}
+
+// start reads the options and runs the operator until the context ends.
+func start(ctx context.Context, args []string) error {
+	o, err := readOptions(args, os.Getenv, os.Stderr)
+	if err != nil {
+		return err
+	}
+	logger := newLogger(o)
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	logger.Info("starting", "options", o)
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	return run(ctx, config, o)
+}
+
+func newLogger(o options) logr.Logger {
+	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.Verbosity)}))
+}
+
+// run runs the operator against an API server until the context ends.
+func run(ctx context.Context, config *rest.Config, o options) error {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // the API server shares itself out fairly
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sriovv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return fmt.Errorf("register the kinds: %w", err)
+		}
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme))
+	if err != nil {
+		return fmt.Errorf("make the manager: %w", err)
+	}
+	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
+			return fmt.Errorf("add the health endpoints: %w", err)
+		}
+	}
+	// Controllers begin once this replica leads and the kinds are served, so that an
+	// operator that is installed before its CRDs waits and says so.
+	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		if err := awaitKinds(ctx, config); err != nil {
+			return err
+		}
+		return addControllers(mgr, o)
+	}))
+	if err != nil {
+		return fmt.Errorf("add the start of the controllers: %w", err)
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run the manager: %w", err)
+	}
+	return nil
+}
+
+func addControllers(mgr ctrl.Manager, o options) error {
+	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.Namespace, Workers: o.Workers})
+	if err != nil {
+		return err
+	}
+	return nodepolicy.Add(mgr, nodepolicy.Options{
+		Namespace: o.Namespace, StaleDelay: o.StaleDelay, Workers: o.Workers, Now: time.Now, Registry: metrics.Registry,
+	}, plugins)
+}
+
+// managerOptions restrict what is cached: objects of the operator's namespace, of nodes
+// what is read of them, and of ConfigMaps the contents of those that are read.
+func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
+	grace := 10 * time.Second
+	return ctrl.Options{
+		Scheme: scheme,
+		Logger: ctrl.Log,
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{o.Namespace: {}},
+			DefaultTransform:  cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Node{}:      {Transform: trimNode},
+				&corev1.ConfigMap{}: {Transform: trimConfigMap},
+			},
+		},
+		Metrics: server.Options{
+			BindAddress: o.MetricsAddress, SecureServing: true, CertDir: o.MetricsCerts, FilterProvider: authenticated,
+		},
+		HealthProbeBindAddress:        o.HealthAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              "sriov-network-operator." + sriovv1.GroupName,
+		LeaderElectionNamespace:       o.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &grace,
+	}
+}

@@ -1,0 +1,242 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nodepolicy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+)
+
+// reconcileBasis makes a new basis once changes have come to rest, and lets every node
+// be rendered from it.
+func (r *reconciler) reconcileBasis(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	if left := r.calm.wait(r.options.Now()); left > 0 && r.basis.Load() != nil {
+		return reconcile.Result{RequeueAfter: left}, nil
+	}
+	o, err := r.read(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	names, err := r.names(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	was := r.basis.Load()
+	var last claims.Claims
+	number := uint64(1)
+	if was != nil {
+		last, number = was.claims, was.number+1
+	}
+	is := newBasis(o, last, number)
+	r.complain(o, was, is)
+	r.board.begin(number, names)
+	r.basis.Store(is)
+	ctrl.LoggerFrom(ctx).Info("rendering every node", "basis", number, "policies", len(o.policies), "pools", len(o.pools), "nodes", len(names))
+	for _, name := range names {
+		r.nodes.Add(name, 0)
+	}
+	if len(names) == 0 {
+		r.nudge(change{complete: true}, is)
+	}
+	return reconcile.Result{}, nil
+}
+
+// read lists what a basis is made from.
+func (r *reconciler) read(ctx context.Context) (objects, error) {
+	var o objects
+	in := client.InNamespace(r.options.Namespace)
+	var policies sriovv1.SriovNetworkNodePolicyList
+	if err := r.client.List(ctx, &policies, in); err != nil {
+		return o, fmt.Errorf("list the policies: %w", err)
+	}
+	var pools sriovv1.SriovNetworkPoolConfigList
+	if err := r.client.List(ctx, &pools, in); err != nil {
+		return o, fmt.Errorf("list the pools: %w", err)
+	}
+	var configMaps corev1.ConfigMapList
+	if err := r.client.List(ctx, &configMaps, in); err != nil {
+		return o, fmt.Errorf("list the ConfigMaps: %w", err)
+	}
+	var config sriovv1.SriovOperatorConfig
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.options.Namespace, Name: sriovv1.DefaultConfigName}, &config)
+	switch {
+	case err == nil && config.DeletionTimestamp.IsZero():
+		o.config = &config
+	case client.IgnoreNotFound(err) != nil:
+		return o, fmt.Errorf("read the operator configuration: %w", err)
+	}
+	o.policies, o.pools, o.configMaps = policies.Items, pools.Items, configMaps.Items
+	return o, nil
+}
+
+// names are those of all nodes and of all node states, sorted.
+func (r *reconciler) names(ctx context.Context) ([]string, error) {
+	var nodes corev1.NodeList
+	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the nodes: %w", err)
+	}
+	var states sriovv1.SriovNetworkNodeStateList
+	if err := r.client.List(ctx, &states, client.InNamespace(r.options.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the node states: %w", err)
+	}
+	var names []string
+	for i := range nodes.Items {
+		names = append(names, nodes.Items[i].Name)
+	}
+	for i := range states.Items {
+		names = append(names, states.Items[i].Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// complain makes an event of everything that is newly wrong in a ConfigMap.
+func (r *reconciler) complain(o objects, was, is *basis) {
+	for _, c := range is.complaints {
+		if was != nil && slices.Contains(was.complaints, c) {
+			continue
+		}
+		i := slices.IndexFunc(o.configMaps, func(cm corev1.ConfigMap) bool { return cm.Name == c.configMap })
+		if i >= 0 {
+			r.recorder.Eventf(&o.configMaps[i], nil, corev1.EventTypeWarning, c.reason, "Read", "%s", c.text)
+		}
+	}
+}
+
+// reconcileNode brings one node state in line with the basis.
+func (r *reconciler) reconcileNode(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	b := r.basis.Load()
+	if b == nil {
+		return reconcile.Result{}, nil // the first basis lets every node be rendered
+	}
+	name := request.Name
+	var node corev1.Node
+	err := r.client.Get(ctx, client.ObjectKey{Name: name}, &node)
+	if client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("read node %s: %w", name, err)
+	}
+	gone := err != nil
+	state, err := r.state(ctx, name)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if gone || !b.lists(node.Labels) {
+		r.nudge(r.board.drop(name, b.number), b)
+		r.plugin.Drop(name)
+		return r.keepOrDelete(ctx, name, state)
+	}
+	began := r.options.Now()
+	want, err := b.render(nodeOf(&node), state)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("render node %s: %w", name, err)
+	}
+	r.metrics.render.Observe(r.options.Now().Sub(began).Seconds())
+	if want.poolErr != nil {
+		ctrl.LoggerFrom(ctx).Info("the node keeps its rdmaMode", "node", name, "reason", want.poolErr.Error())
+	}
+	r.nudge(r.board.put(name, b.number, want.summary), b)
+	if err := r.write(ctx, b, name, state, want.spec); err != nil {
+		return reconcile.Result{}, err
+	}
+	if want.plugin != "" {
+		r.plugin.Put(name, want.plugin)
+	}
+	return reconcile.Result{}, nil
+}
+
+// state is the node state; nil when there is none.
+func (r *reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetworkNodeState, error) {
+	var state sriovv1.SriovNetworkNodeState
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.options.Namespace, Name: name}, &state)
+	switch {
+	case err == nil:
+		return &state, nil
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // there is none, which is no error
+	}
+	return nil, fmt.Errorf("read node state %s: %w", name, err)
+}
+
+// nudge lets the status of policies be looked at: of all when the last node of a basis was
+// rendered, else of those that the change is about.
+func (r *reconciler) nudge(c change, b *basis) {
+	if c.complete {
+		for name := range b.policies {
+			r.policies.Add(name, 0)
+		}
+		return
+	}
+	for _, name := range c.policies {
+		r.policies.Add(name, gather)
+	}
+}
+
+// reconcileStatus writes what became of a policy.
+func (r *reconciler) reconcileStatus(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	var policy sriovv1.SriovNetworkNodePolicy
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.options.Namespace, Name: request.Name}, &policy)
+	if apierrors.IsNotFound(err) {
+		r.board.tell(request.Name, nil)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("read policy %s: %w", request.Name, err)
+	}
+	b := r.basis.Load()
+	if b == nil || b.policies[policy.Name].generation != policy.Generation {
+		return reconcile.Result{}, nil // the next basis comes back to it
+	}
+	t, complete := r.board.count(policy.Name, b.number)
+	if !complete {
+		return reconcile.Result{}, nil // the last node comes back to it
+	}
+	v := judge(&policy, t)
+	r.board.tell(policy.Name, &v)
+	status := v.status(&policy, metav1.NewTime(r.options.Now()))
+	wrote, err := r.writeStatus(ctx, &policy, status)
+	if err != nil || !wrote {
+		return reconcile.Result{}, err
+	}
+	for _, a := range announcements(policy.Status, status) {
+		r.recorder.Eventf(&policy, nil, corev1.EventTypeWarning, a.reason, "Render", "%s", a.text)
+	}
+	return reconcile.Result{}, nil
+}
+
+// keepOrDelete keeps the state of a node that is gone for a while, and then deletes it.
+func (r *reconciler) keepOrDelete(ctx context.Context, name string, state *sriovv1.SriovNetworkNodeState) (reconcile.Result, error) {
+	if state == nil {
+		r.written.forget(name)
+		return reconcile.Result{}, nil
+	}
+	now := r.options.Now()
+	until, kept := keptUntil(state)
+	switch {
+	case r.options.StaleDelay <= 0 || kept && !now.Before(until):
+		return reconcile.Result{}, r.remove(ctx, state)
+	case kept:
+		return reconcile.Result{RequeueAfter: until.Sub(now)}, nil
+	}
+	until = now.Add(r.options.StaleDelay)
+	return reconcile.Result{RequeueAfter: r.options.StaleDelay}, r.keep(ctx, state, until)
+}
+
+// keptUntil is when the state of a node that is gone is to be deleted, and false when
+// nothing legible says so.
+func keptUntil(state *sriovv1.SriovNetworkNodeState) (time.Time, bool) {
+	until, err := time.Parse(time.RFC3339, state.Annotations[sriovv1.AnnotationKeepStateUntil])
+	return until, err == nil
+}

@@ -1,0 +1,420 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kube
+
+package nodepolicy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+)
+
+// awaitCondition waits until a condition of a policy has a status and a reason, and returns
+// its message.
+func (o *operator) awaitCondition(policy, kind string, status metav1.ConditionStatus, reason string) string {
+	o.t.Helper()
+	var message string
+	o.await("condition "+kind+" of "+policy, func() string {
+		var p sriovv1.SriovNetworkNodePolicy
+		if err := o.api.Get(o.t.Context(), client.ObjectKey{Namespace: o.ns, Name: policy}, &p); err != nil {
+			return err.Error()
+		}
+		c := meta.FindStatusCondition(p.Status.Conditions, kind)
+		if c == nil {
+			return "without it"
+		}
+		message = c.Message
+		if c.Status == status && c.Reason == reason {
+			return ""
+		}
+		return fmt.Sprintf("%s, %s: %s", c.Status, c.Reason, c.Message)
+	})
+	return message
+}
+
+func TestAPolicyBecomesASpecAndIsToldWhatBecameOfIt(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	o.create(o.policy("early", 10, 4, "ens1f0"))
+	o.awaitCondition("early", sriovv1.ConditionReady, metav1.ConditionFalse, "NodeNotSelected")
+	node := o.node("a")
+	o.publish(node, nic(0), nic(1))
+	o.awaitVFs(node, 4)
+	state, err := o.get(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(state.OwnerReferences) != 1 || state.OwnerReferences[0].Name != sriovv1.DefaultConfigName {
+		t.Errorf("owners %v, want the operator configuration", state.OwnerReferences)
+	}
+	o.awaitCondition("early", sriovv1.ConditionReady, metav1.ConditionFalse, "InProgress")
+	o.synced(node)
+	o.awaitCondition("early", sriovv1.ConditionReady, metav1.ConditionTrue, "AllNodesSynced")
+	var p sriovv1.SriovNetworkNodePolicy
+	if err := o.api.Get(t.Context(), client.ObjectKey{Namespace: o.ns, Name: "early"}, &p); err != nil {
+		t.Fatal(err)
+	}
+	got := []int{*p.Status.MatchedNodeCount, *p.Status.MatchedPFCount, *p.Status.SyncedNodeCount, *p.Status.FailedNodeCount}
+	if diff := cmp.Diff([]int{1, 1, 1, 0}, got); diff != "" {
+		t.Errorf("matched nodes, matched PFs, synced, failed (-want +got):\n%s", diff)
+	}
+	o.report(node, func(s *sriovv1.SriovNetworkNodeStateStatus) {
+		s.SyncStatus, s.LastSyncError = sriovv1.SyncStatusFailed, "the firmware offers no VFs"
+	})
+	if said := o.awaitCondition("early", sriovv1.ConditionReady, metav1.ConditionFalse, "NodesFailed"); !strings.Contains(said, "the firmware offers no VFs") {
+		t.Errorf("the condition says %q, want the node's reason", said)
+	}
+}
+
+func TestD13ABadPolicyBlocksNoOther(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	bad := o.policy("bad", 10, 4, "ens1f0")
+	bad.Spec.NicSelector.Vendor = "mellanox"
+	o.create(bad)
+	o.create(o.policy("good", 10, 3, "ens1f1"))
+	node := o.node("a")
+	o.publish(node, nic(0), nic(1))
+	o.awaitVFs(node, 3)
+	if said := o.awaitCondition("bad", sriovv1.ConditionReady, metav1.ConditionFalse, "BadPolicy"); !strings.Contains(said, "spec.nicSelector.vendor") {
+		t.Errorf("the condition says %q, want the field", said)
+	}
+}
+
+func TestANodeInTwoPoolsKeepsItsRDMAModeAndBlocksNoOther(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	one := &sriovv1.SriovNetworkPoolConfig{ObjectMeta: o.meta("one"), Spec: sriovv1.SriovNetworkPoolConfigSpec{
+		NodeSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "x"}}, RdmaMode: sriovv1.RdmaModeExclusive,
+	}}
+	o.create(one)
+	node, other := o.node("a"), o.node("b")
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, func(n *corev1.Node) { n.Labels["pool"] = "x" })
+	o.publish(node, nic(0))
+	o.publish(other, nic(0))
+	o.create(o.policy("p", 10, 2, "ens1f0"))
+	o.awaitVFs(node, 2)
+	mode := func() sriovv1.RdmaMode {
+		state, err := o.get(node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Spec.System.RdmaMode
+	}
+	if mode() != sriovv1.RdmaModeExclusive {
+		t.Fatalf("rdmaMode %q, want that of the pool", mode())
+	}
+	two := one.DeepCopy()
+	two.ObjectMeta, two.Spec.RdmaMode = o.meta("two"), ""
+	o.create(two)
+	edit(o, o.policy("p", 10, 2), func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = 5 })
+	o.awaitVFs(node, 5)
+	o.awaitVFs(other, 5)
+	if mode() != sriovv1.RdmaModeExclusive {
+		t.Errorf("rdmaMode %q after the node came into a second pool, want exclusive", mode())
+	}
+}
+
+func TestASpecThatWasEditedByHandIsRestored(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	node := o.node("a")
+	o.publish(node, nic(0))
+	o.create(o.policy("p", 10, 2, "ens1f0"))
+	o.awaitVFs(node, 2)
+	state, err := o.get(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := state.Spec
+	for name, damage := range map[string]func(*sriovv1.SriovNetworkNodeState){
+		"a value is changed": func(s *sriovv1.SriovNetworkNodeState) { s.Spec.Interfaces[0].NumVfs = 7 },
+		"a part is added": func(s *sriovv1.SriovNetworkNodeState) {
+			s.Spec.Bridges.OVS = []sriovv1.OVSConfigExt{{Name: "br-by-hand"}}
+		},
+		"everything is removed": func(s *sriovv1.SriovNetworkNodeState) { s.Spec = sriovv1.SriovNetworkNodeStateSpec{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, err := o.get(node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(o, &sriovv1.SriovNetworkNodeState{ObjectMeta: o.meta(node)}, damage)
+			o.await("the spec", func() string {
+				s, err := o.get(node)
+				if err != nil {
+					return err.Error()
+				}
+				if s.Generation < before.Generation+2 {
+					return "not written back"
+				}
+				return cmp.Diff(want, s.Spec)
+			})
+		})
+	}
+}
+
+func TestANodeStateThatWasDeletedIsMadeAgain(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	node := o.node("a")
+	o.publish(node, nic(0))
+	state, err := o.get(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.api.Delete(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	o.await("the node state", func() string {
+		again, err := o.get(node)
+		if err == nil && again.UID == state.UID {
+			return "the old one"
+		}
+		return text(err)
+	})
+}
+
+func TestOneNodesLabelChangeWritesOneNode(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	p := o.policy("p", 10, 2, "ens1f0")
+	p.Spec.NodeSelector = map[string]string{"want": "vfs"}
+	o.create(p)
+	var nodes []string
+	for _, n := range []string{"a", "b", "c"} {
+		nodes = append(nodes, o.node(n))
+	}
+	for _, n := range nodes {
+		o.publish(n, nic(0))
+	}
+	o.awaitQuiet()
+	o.proxy.Reset()
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodes[1]}}, func(n *corev1.Node) { n.Labels["want"] = "vfs" })
+	o.awaitVFs(nodes[1], 2)
+	o.awaitQuiet()
+	want := map[string]int{
+		"patch sriovnetworknodestates/":         1,
+		"patch configmaps/":                     1,
+		"patch nodes/":                          1, // the device plugin may run
+		"patch sriovnetworknodepolicies/status": 1,
+	}
+	if diff := cmp.Diff(want, o.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
+
+func TestANewlyPublishedNICIsRenderedAtOnce(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	o.create(o.policy("p", 10, 2, "ens1f0", "ens1f1"))
+	node := o.node("a")
+	o.publish(node, nic(0))
+	o.awaitVFs(node, 2)
+	began := time.Now()
+	o.publish(node, nic(0), nic(1))
+	o.awaitVFs(node, 2, 2)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	o.create(o.policy("p", 10, 2, "ens1f0"))
+	node := o.node("a")
+	o.publish(node, nic(0))
+	o.awaitVFs(node, 2)
+	o.synced(node)
+	o.awaitCondition("p", sriovv1.ConditionReady, metav1.ConditionTrue, "AllNodesSynced")
+	o.awaitQuiet()
+	before, err := o.get(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.proxy.Reset()
+	// A policy that selects nothing lets every node be rendered again.
+	idle := o.policy("idle", 10, 2, "ens1f0")
+	idle.Spec.NodeSelector = map[string]string{"no": "node"}
+	o.create(idle)
+	o.awaitCondition("idle", sriovv1.ConditionReady, metav1.ConditionFalse, "NodeNotSelected")
+	o.awaitQuiet()
+	if diff := cmp.Diff(map[string]int{"patch sriovnetworknodepolicies/status": 1}, o.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	after, err := o.get(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.ResourceVersion != after.ResourceVersion {
+		t.Errorf("resourceVersion was %s and is %s", before.ResourceVersion, after.ResourceVersion)
+	}
+}
+
+func TestTwentyPoliciesAtOnceAreOneWritePerNode(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	nodes := []string{o.node("a"), o.node("b"), o.node("c")}
+	for _, n := range nodes {
+		o.publish(n, nic(0), nic(1))
+	}
+	o.awaitQuiet()
+	o.proxy.Reset()
+	done := make(chan error)
+	for i := range 20 {
+		go func() {
+			done <- o.api.Create(t.Context(), o.policy(fmt.Sprintf("p%d", i), i, 2+i%3, fmt.Sprintf("ens1f%d", i%2)))
+		}()
+	}
+	for range 20 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range nodes {
+		o.awaitVFs(n, 2, 3)
+	}
+	o.awaitQuiet()
+	if got := o.writes()["patch sriovnetworknodestates/"]; got != len(nodes) {
+		t.Errorf("%d writes of node states, want %d: %v", got, len(nodes), o.writes())
+	}
+}
+
+func TestD11WhatIsLostIsToldWithWinnerAndPF(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	o.create(o.policy("low", 50, 2, "ens1f0"))
+	o.create(o.policy("high", 10, 4, "ens1f0"))
+	node := o.node("a")
+	o.publish(node, nic(0))
+	o.awaitVFs(node, 4)
+	said := o.awaitCondition("low", sriovv1.ConditionConflicted, metav1.ConditionTrue, "LostToOthers")
+	for _, word := range []string{"node " + node, "ens1f0 (0000:d8:00.0)", "lost to policy high"} {
+		if !strings.Contains(said, word) {
+			t.Errorf("the condition says %q, want %q in it", said, word)
+		}
+	}
+	o.awaitCondition("high", sriovv1.ConditionConflicted, metav1.ConditionFalse, "NoConflict")
+}
+
+func TestTheStateOfANodeThatIsGoneIsKeptForAWhile(t *testing.T) {
+	for name, delay := range map[string]time.Duration{"deleted at once without a delay": 0, "deleted after the delay": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			o := newOperator(t, delay)
+			node := o.node("a")
+			o.publish(node, nic(0))
+			edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, func(n *corev1.Node) { delete(n.Labels, "test") })
+			o.await("the node state", func() string {
+				_, err := o.get(node)
+				if apierrors.IsNotFound(err) {
+					return ""
+				}
+				return "there"
+			})
+		})
+	}
+	t.Run("kept when the node comes back", func(t *testing.T) {
+		o := newOperator(t, time.Hour)
+		node := o.node("a")
+		o.publish(node, nic(0))
+		kept := func() string {
+			state, err := o.get(node)
+			if err != nil {
+				return err.Error()
+			}
+			return state.Annotations[sriovv1.AnnotationKeepStateUntil]
+		}
+		edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, func(n *corev1.Node) { delete(n.Labels, "test") })
+		o.await("the annotation", func() string {
+			if _, err := time.Parse(time.RFC3339, kept()); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+		edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, func(n *corev1.Node) { n.Labels = map[string]string{"test": o.ns} })
+		o.await("the annotation", kept)
+	})
+}
+
+func TestD22ABrokenKeyOfSriovConfigMapKeepsWhatWasGood(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	one, two := o.node("a"), o.node("b")
+	o.publish(one, nic(0))
+	o.publish(two, nic(0))
+	entry := func(vfs int) string {
+		return fmt.Sprintf("interfaces:\n- nicName: ens1f0\n  numVfs: %d\n  resourceName: claimed\n", vfs)
+	}
+	cm := &corev1.ConfigMap{ObjectMeta: o.meta(sriovv1.ConfigMapSriovConfig), Data: map[string]string{one: entry(3), "default": entry(2)}}
+	o.create(cm)
+	o.awaitVFs(one, 3)
+	o.awaitVFs(two, 2)
+	edit(o, cm, func(c *corev1.ConfigMap) {
+		c.Data[one] = "interfaces:\n- nicName: ens1f0\n  numVvs: 9\n"
+		c.Data["default"] = entry(4)
+	})
+	o.awaitVFs(two, 4)
+	o.awaitVFs(one, 3)
+	o.await("the event", func() string {
+		var events corev1.EventList
+		if err := o.api.List(t.Context(), &events, client.InNamespace(o.ns)); err != nil {
+			return err.Error()
+		}
+		for _, e := range events.Items {
+			if e.Reason == "BadKey" && strings.Contains(e.Message, "key "+one+", line 3") && strings.Contains(e.Message, "numVvs") {
+				return ""
+			}
+		}
+		return fmt.Sprintf("missing among %d events", len(events.Items))
+	})
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data[one] = entry(5) })
+	o.awaitVFs(one, 5)
+}
+
+func TestThePluginsConfigurationHasAKeyPerNodeAndTheLabelFollows(t *testing.T) {
+	o := newOperator(t, 0)
+	p := o.policy("p", 10, 2, "ens1f0")
+	p.Spec.NodeSelector = map[string]string{"want": "vfs"}
+	o.create(p)
+	with, without := o.node("a"), o.node("b")
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: with}}, func(n *corev1.Node) { n.Labels["want"] = "vfs" })
+	o.publish(with, nic(0))
+	o.publish(without, nic(0))
+	label := func(node, want string) {
+		t.Helper()
+		o.await("the label of "+node, func() string {
+			var n corev1.Node
+			if err := o.api.Get(t.Context(), client.ObjectKey{Name: node}, &n); err != nil {
+				return err.Error()
+			}
+			if got := n.Labels[sriovv1.LabelDevicePlugin]; got != want {
+				return fmt.Sprintf("%q, want %q", got, want)
+			}
+			return ""
+		})
+	}
+	label(with, sriovv1.LabelDevicePluginEnabled)
+	label(without, sriovv1.LabelDevicePluginDisabled)
+	data := func() map[string]string {
+		var cm corev1.ConfigMap
+		if err := o.api.Get(t.Context(), client.ObjectKey{Namespace: o.ns, Name: sriovv1.ConfigMapDevicePluginConfig}, &cm); err != nil {
+			t.Fatal(err)
+		}
+		return cm.Data
+	}
+	want := map[string]string{
+		with:    `{"resourceList":[{"resourceName":"p","selectors":{"pfNames":["ens1f0"],"IsRdma":false,"NeedVhostNet":false},"SelectorObj":null}]}`,
+		without: `{"resourceList":null}`,
+	}
+	if diff := cmp.Diff(want, data()); diff != "" {
+		t.Errorf("the ConfigMap (-want +got):\n%s", diff)
+	}
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: with}}, func(n *corev1.Node) { delete(n.Labels, "test") })
+	label(with, "")
+	delete(want, with)
+	if diff := cmp.Diff(want, data()); diff != "" {
+		t.Errorf("the ConfigMap after the node went (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,224 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kube
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/test/kube"
+)
+
+var plane = kube.Share()
+
+func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
+
+// await waits until what is looked at has nothing to complain of.
+func await(t *testing.T, what string, look func() string) {
+	t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		complaint := look()
+		if complaint == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: still %s", what, complaint)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// freeAddress is where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// fetch is the status and body of an answer, or the error.
+func fetch(t *testing.T, url, token string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer c.CloseIdleConnections()
+	answer, err := c.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, string(body)
+}
+
+// TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver runs the whole program. It is one
+// story, because a process can run the controllers of one operator only.
+func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
+	cluster := plane.Cluster(t)
+	api, ns := cluster.Client(), cluster.Namespace(t)
+	crd := removeCRD(t, api, "sriovnetworkpoolconfigs."+sriovv1.GroupName)
+	o := options{
+		Namespace: ns, MetricsAddress: freeAddress(t), HealthAddress: freeAddress(t), LeaderElect: true, Workers: 2,
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, cluster.Config(), o) }()
+	t.Cleanup(stop)
+
+	await(t, "health", func() string {
+		if code, body := fetch(t, "http://"+o.HealthAddress+"/readyz", ""); code != http.StatusOK {
+			return fmt.Sprint(code, body)
+		}
+		return ""
+	})
+	name := ns + "-node"
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+		sriovv1.LabelOS: sriovv1.LabelOSLinux, sriovv1.LabelSriovCapable: sriovv1.LabelSriovCapableTrue,
+	}}}
+	if err := api.Create(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := api.Delete(context.Background(), node); err != nil {
+			t.Error(err)
+		}
+	})
+	lease := awaitLease(t, api, ns)
+	select {
+	case err := <-done:
+		t.Fatalf("the operator ended without its kinds: %v", err)
+	default:
+	}
+	cluster.Install(t, crd)
+	await(t, "the node state", func() string {
+		err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: name}, &sriovv1.SriovNetworkNodeState{})
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	checkMetrics(t, cluster, ns, "https://"+o.MetricsAddress+"/metrics")
+
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("the operator ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the operator does not end")
+	}
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(lease), lease); err != nil {
+		t.Fatal(err)
+	}
+	if lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" {
+		t.Errorf("%s still holds the lease after the end", *lease.Spec.HolderIdentity)
+	}
+}
+
+// removeCRD deletes a CRD and returns what installs it again.
+func removeCRD(t *testing.T, api client.Client, name string) *apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	var crd apiextensionsv1.CustomResourceDefinition
+	if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &crd); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Delete(t.Context(), &crd); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the CRD", func() string {
+		err := api.Get(t.Context(), client.ObjectKey{Name: name}, &apiextensionsv1.CustomResourceDefinition{})
+		if client.IgnoreNotFound(err) == nil && err != nil {
+			return ""
+		}
+		return "there"
+	})
+	return &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: crd.Annotations}, Spec: crd.Spec}
+}
+
+func awaitLease(t *testing.T, api client.Client, ns string) *coordinationv1.Lease {
+	t.Helper()
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "sriov-network-operator." + sriovv1.GroupName}}
+	await(t, "the lease", func() string {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(lease), lease); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return lease
+}
+
+// checkMetrics asks for metrics as nobody, as somebody without the right, and with it.
+func checkMetrics(t *testing.T, cluster *kube.Cluster, ns, url string) {
+	t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "scraper"}}
+	if err := client.IgnoreAlreadyExists(cluster.Client().Create(t.Context(), account)); err != nil {
+		t.Fatal(err)
+	}
+	token := cluster.ServiceAccount(t, ns, "scraper", "").BearerToken
+	for name, test := range map[string]struct {
+		token string
+		want  int
+	}{
+		"nobody": {"", http.StatusUnauthorized}, "an unknown token": {"x", http.StatusUnauthorized}, "no right": {token, http.StatusForbidden},
+	} {
+		if code, body := fetch(t, url, test.token); code != test.want {
+			t.Errorf("%s: %d %s, want %d", name, code, body, test.want)
+		}
+	}
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: ns + "-metrics"},
+		Rules:      []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}},
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: ns + "-metrics"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: ns, Name: "scraper"}},
+	}
+	for _, object := range []client.Object{role, binding} {
+		if err := cluster.Client().Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "metrics", func() string {
+		code, body := fetch(t, url, token)
+		for _, want := range []string{"sriov_operator_nodes{sync=\"pending\"} 1", "sriov_operator_policies{ready=\"true\"} 0", "sriov_operator_conflicts 0", "sriov_operator_render_seconds_count", "sriov_operator_write_seconds_count{object=\"nodestate\"}"} {
+			if !strings.Contains(body, want) {
+				return fmt.Sprintf("%d without %s", code, want)
+			}
+		}
+		return ""
+	})
+}

@@ -1,0 +1,116 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+)
+
+func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T) {
+	defaults := options{
+		Namespace: "kube-system", MetricsAddress: ":8443", HealthAddress: ":8081", LeaderElect: true,
+		Workers: defaultWorkers, StaleDelay: 30 * time.Minute,
+	}
+	tests := map[string]struct {
+		args []string
+		env  map[string]string
+		want func(*options)
+		says string
+	}{
+		"nothing is said": {want: func(*options) {}},
+		"the environment": {
+			env:  map[string]string{envNamespace: "sriov", envStaleDelay: "5"},
+			want: func(o *options) { o.Namespace, o.StaleDelay = "sriov", 5*time.Minute },
+		},
+		"a flag counts more than the environment": {
+			args: []string{"-namespace", "other", "-stale-node-state-delay", "0"},
+			env:  map[string]string{envNamespace: "sriov", envStaleDelay: "5"},
+			want: func(o *options) { o.Namespace, o.StaleDelay = "other", 0 },
+		},
+		"a negative delay is the default": {env: map[string]string{envStaleDelay: "-1"}, want: func(*options) {}},
+		"a delay that is no number":       {env: map[string]string{envStaleDelay: "soon"}, want: func(*options) {}},
+		"a namespace that cannot be":      {args: []string{"-namespace", "A/B"}, says: "A/B"},
+		"no workers":                      {args: []string{"-workers", "0"}, says: "workers 0"},
+		"an argument that is no flag":     {args: []string{"run"}, says: "run"},
+		"a flag that is not known":        {args: []string{"-no-such-flag"}, says: "no-such-flag"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := readOptions(test.args, func(key string) string { return test.env[key] }, io.Discard)
+			if test.says != "" {
+				if err == nil || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("error %v, want %q", err, test.says)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := defaults
+			test.want(&want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("options (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOfANodeOnlyWhatIsReadIsCached(t *testing.T) {
+	got, err := trimNode(&corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "n", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+			Annotations:   map[string]string{sriovv1.AnnotationNodeDrain: "Idle", "other": "x"},
+			ManagedFields: []metav1.ManagedFieldsEntry{{}},
+		},
+		Spec:   corev1.NodeSpec{Unschedulable: true, PodCIDR: "10.0.0.0/8"},
+		Status: corev1.NodeStatus{Phase: corev1.NodeRunning},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "n", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+			Annotations: map[string]string{sriovv1.AnnotationNodeDrain: "Idle"},
+		},
+		Spec: corev1.NodeSpec{Unschedulable: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("node (-want +got):\n%s", diff)
+	}
+}
+
+func TestOfConfigMapsOnlyTheContentsOfThoseThatAreReadAreCached(t *testing.T) {
+	tests := map[string]struct {
+		name   string
+		labels map[string]string
+		keeps  bool
+	}{
+		"the NIC list":            {name: sriovv1.ConfigMapSupportedNICIDs, keeps: true},
+		"claims":                  {name: sriovv1.ConfigMapSriovConfig, keeps: true},
+		"claims by label":         {name: "rack-2", labels: map[string]string{sriovv1.LabelSriovConfigMap: "true"}, keeps: true},
+		"a device plugin's shard": {name: sriovv1.ConfigMapDevicePluginConfig + "-1", keeps: true},
+		"one of somebody else":    {name: "kube-root-ca.crt"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := trimConfigMap(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: test.name, Labels: test.labels}, Data: map[string]string{"k": "v"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := len(got.(*corev1.ConfigMap).Data) > 0; kept != test.keeps {
+				t.Errorf("kept %t, want %t", kept, test.keeps)
+			}
+		})
+	}
+}

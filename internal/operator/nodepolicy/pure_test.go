@@ -1,0 +1,281 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nodepolicy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
+	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
+)
+
+func pools(selectors ...*metav1.LabelSelector) []pool {
+	var configs []sriovv1.SriovNetworkPoolConfig
+	for i, s := range selectors {
+		configs = append(configs, sriovv1.SriovNetworkPoolConfig{
+			ObjectMeta: metav1.ObjectMeta{Name: string(rune('a' + i))},
+			Spec:       sriovv1.SriovNetworkPoolConfigSpec{NodeSelector: s, RdmaMode: sriovv1.RdmaModeExclusive},
+		})
+	}
+	return newPools(configs)
+}
+
+func TestTheRDMAModeIsThatOfTheOnePool(t *testing.T) {
+	labelled := &metav1.LabelSelector{MatchLabels: map[string]string{"rack": "1"}}
+	broken := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "rack", Operator: "Near"}}}
+	node := map[string]string{"rack": "1"}
+	tests := map[string]struct {
+		pools []pool
+		want  hw.RDMAMode
+		fails string
+	}{
+		"without pools nothing is asked for":               {},
+		"a pool without a selector has every node":         {pools: pools(nil), want: hw.RDMAExclusive},
+		"a pool of other nodes does not count":             {pools: pools(&metav1.LabelSelector{MatchLabels: map[string]string{"rack": "2"}})},
+		"two pools are an error with both names":           {pools: pools(labelled, nil), fails: "pools a and b"},
+		"a selector that cannot be read may mean the node": {pools: pools(labelled, broken), fails: "pool b"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := rdmaMode(test.pools, node)
+			if (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
+				t.Fatalf("error %v, want %q", err, test.fails)
+			}
+			if got != test.want {
+				t.Errorf("mode %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// policyFor is a policy for a PF by its name.
+func policyFor(name, pf string, vfs int) sriovv1.SriovNetworkNodePolicy {
+	return sriovv1.SriovNetworkNodePolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1},
+		Spec: sriovv1.SriovNetworkNodePolicySpec{
+			ResourceName: name, NumVfs: vfs, NicSelector: sriovv1.SriovNetworkNicSelector{PfNames: []string{pf}},
+		},
+	}
+}
+
+func stateWith(nics ...sriovv1.InterfaceExt) *sriovv1.SriovNetworkNodeState {
+	return &sriovv1.SriovNetworkNodeState{
+		ObjectMeta: metav1.ObjectMeta{Name: "n", Generation: 3},
+		Status:     sriovv1.SriovNetworkNodeStateStatus{Interfaces: nics, SyncStatus: sriovv1.SyncStatusSucceeded, ObservedGeneration: 3},
+	}
+}
+
+func cx5() sriovv1.InterfaceExt {
+	return sriovv1.InterfaceExt{Name: "ens1f0", PciAddress: "0000:d8:00.0", Driver: "mlx5_core", Vendor: "15b3", DeviceID: "1017", TotalVfs: 8, LinkType: "ETH"}
+}
+
+func mustRender(t *testing.T, b *basis, state *sriovv1.SriovNetworkNodeState) rendering {
+	t.Helper()
+	r, err := b.render(nodestate.Node{Name: "n", Labels: map[string]string{sriovv1.LabelOS: "linux", sriovv1.LabelSriovCapable: "true"}}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestANodeWithoutInventoryKeepsItsSpecAndItsPluginsConfiguration(t *testing.T) {
+	b := newBasis(objects{policies: []sriovv1.SriovNetworkNodePolicy{policyFor("p", "ens1f0", 4)}}, claims.Claims{}, 1)
+	state := stateWith()
+	state.Spec.Interfaces = []sriovv1.Interface{{PciAddress: "0000:d8:00.0", NumVfs: 7}}
+	r := mustRender(t, b, state)
+	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	if r.plugin != "" || r.summary.standing != pending {
+		t.Errorf("plugin %q, %s; want nothing said, and pending", r.plugin, r.summary.standing)
+	}
+}
+
+func TestAnUnknownClaimKeepsWhatIsRendered(t *testing.T) {
+	broken := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig}, Data: map[string]string{"n": "interfaces: {"}}
+	b := newBasis(objects{configMaps: []corev1.ConfigMap{broken}}, claims.Claims{}, 1)
+	state := stateWith(cx5())
+	state.Spec.Interfaces = []sriovv1.Interface{{PciAddress: "0000:d8:00.0", NumVfs: 7}}
+	r := mustRender(t, b, state)
+	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	if len(b.complaints) != 1 || b.complaints[0].reason != reasonBadKey {
+		t.Errorf("complaints %v, want one about the key", b.complaints)
+	}
+}
+
+func TestAPFOfAnotherTypeThanClaimedIsHeld(t *testing.T) {
+	good := "interfaces:\n- nicName: ens1f0\n  nicType: ConnectX-5\n  numVfs: 4\n  resourceName: r\n"
+	cm := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig}, Data: map[string]string{"n": good}}
+	b := newBasis(objects{configMaps: []corev1.ConfigMap{cm}}, claims.Claims{}, 1)
+	if len(b.complaints) > 0 {
+		t.Fatal(b.complaints)
+	}
+	state := stateWith(cx5())
+	state.Spec = mustRender(t, b, state).spec
+	if len(state.Spec.Interfaces) != 1 {
+		t.Fatalf("rendered %v, want the PF", state.Spec.Interfaces)
+	}
+	was := mustRender(t, b, state).plugin
+	other := cm.DeepCopy()
+	other.Data["n"] = strings.ReplaceAll(good, "ConnectX-5", "ixgbe")
+	b = newBasis(objects{configMaps: []corev1.ConfigMap{*other}}, b.claims, 2)
+	if len(b.complaints) > 0 {
+		t.Fatal(b.complaints)
+	}
+	r := mustRender(t, b, state)
+	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+		t.Errorf("spec (-was +is):\n%s", diff)
+	}
+	if diff := cmp.Diff(was, r.plugin); diff != "" {
+		t.Errorf("the device plugin's configuration (-was +is):\n%s", diff)
+	}
+}
+
+func TestAMalformedNICEntryIsReportedAndTheOthersCount(t *testing.T) {
+	list := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSupportedNICIDs}, Data: map[string]string{"good": "15b3 1017 1018", "bad": "15b3 1017"}}
+	b := newBasis(objects{configMaps: []corev1.ConfigMap{list}, policies: []sriovv1.SriovNetworkNodePolicy{policyFor("p", "ens1f0", 4)}}, claims.Claims{}, 1)
+	if len(b.complaints) != 1 || b.complaints[0].reason != reasonBadNICEntry || !strings.Contains(b.complaints[0].text, "bad") {
+		t.Errorf("complaints %v, want one about the entry", b.complaints)
+	}
+	if r := mustRender(t, b, stateWith(cx5())); len(r.spec.Interfaces) != 1 {
+		t.Errorf("rendered %v, want the NIC of the good entry", r.spec.Interfaces)
+	}
+}
+
+func TestANodeIsSyncedOnlyForItsPresentSpec(t *testing.T) {
+	b := newBasis(objects{policies: []sriovv1.SriovNetworkNodePolicy{policyFor("p", "ens1f0", 4)}}, claims.Claims{}, 1)
+	state := stateWith(cx5())
+	if got := mustRender(t, b, state).summary.standing; got != pending {
+		t.Errorf("%s before the spec is written, want pending", got)
+	}
+	state.Spec = mustRender(t, b, state).spec
+	if got := mustRender(t, b, state).summary.standing; got != synced {
+		t.Errorf("%s, want synced", got)
+	}
+	state.Generation++
+	if got := mustRender(t, b, state).summary.standing; got != pending {
+		t.Errorf("%s while the daemon has not seen the spec, want pending", got)
+	}
+}
+
+func TestTheFirstThatHoldsIsWhyAPolicyIsNotReady(t *testing.T) {
+	good := policyFor("p", "ens1f0", 4)
+	bad := policyFor("p", "ens1f0", -1)
+	empty := policyFor("p", "ens1f0", 4)
+	empty.Spec.NicSelector = sriovv1.SriovNetworkNicSelector{}
+	old := policyFor(sriovv1.DefaultPolicyName, "ens1f0", 4)
+	tests := map[string]struct {
+		policy sriovv1.SriovNetworkNodePolicy
+		tally  tally
+		want   string
+		says   string
+	}{
+		"a bad field":              {policy: bad, want: string(reason.BadPolicy), says: "spec.numVfs"},
+		"an empty selector":        {policy: empty, tally: tally{nodes: 1}, want: string(reason.EmptySelector)},
+		"the policy named default": {policy: old, want: string(reason.DeprecatedDefault)},
+		"no node":                  {policy: good, want: string(reason.NodeNotSelected)},
+		"a failed node":            {policy: good, tally: tally{nodes: 2, pfs: 2, failed: 1, synced: 1, failure: "node a: no firmware"}, want: ReasonNodesFailed, says: "1 of 2 nodes failed; node a: no firmware"},
+		"nothing stands":           {policy: good, tally: tally{nodes: 1, pfs: 1, synced: 1, lost: 1}, want: ReasonLostToOthers},
+		"a node on its way":        {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 1}, want: ReasonInProgress, says: "1 of 2"},
+		"no PF anywhere":           {policy: good, tally: tally{nodes: 2, synced: 2, idle: 2}, want: string(reason.NoPFMatches)},
+		"all is well":              {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 2}, want: ReasonAllSynced},
+		"well where there are PFs": {policy: good, tally: tally{nodes: 2, pfs: 1, synced: 2, idle: 1}, want: ReasonAllSynced, says: "on 1 of them no PF"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := judge(&test.policy, test.tally)
+			if v.readyReason != test.want || !strings.Contains(v.readyText, test.says) {
+				t.Errorf("%s: %s; want %s: %s", v.readyReason, v.readyText, test.want, test.says)
+			}
+			if v.readyText == "" {
+				t.Error("there is no message")
+			}
+		})
+	}
+}
+
+func TestConditionsKeepTheirTimeAndWhatStaysWrongIsToldOnce(t *testing.T) {
+	p := policyFor("p", "ens1f0", 4)
+	v := judge(&p, tally{nodes: 1, pfs: 1, synced: 1, losses: 5, sentences: []string{"one", "two", "three"}})
+	first := metav1.NewTime(time.Unix(1000, 0))
+	p.Status = v.status(&p, first)
+	if got := len(announcements(sriovv1.SriovNetworkNodePolicyStatus{}, p.Status)); got != 1 {
+		t.Errorf("%d events at first, want 1", got)
+	}
+	again := v.status(&p, metav1.NewTime(time.Unix(2000, 0)))
+	if diff := cmp.Diff(p.Status, again); diff != "" {
+		t.Errorf("the status changed (-was +is):\n%s", diff)
+	}
+	if got := announcements(p.Status, again); len(got) > 0 {
+		t.Errorf("events %v for what was told, want none", got)
+	}
+	c := meta.FindStatusCondition(again.Conditions, sriovv1.ConditionConflicted)
+	if c.Status != metav1.ConditionTrue || c.Message != "one; two; three; and 2 more" {
+		t.Errorf("Conflicted is %s: %s", c.Status, c.Message)
+	}
+}
+
+func TestThePolicyIsCountedOnceEveryNodeWasRendered(t *testing.T) {
+	b := newBoard()
+	b.begin(1, []string{"a", "b", "gone"})
+	won := summary{standing: synced, shares: map[string]share{"p": {pfs: 2, reason: reason.Won}}}
+	lost := summary{standing: failed, cause: "broken", shares: map[string]share{"p": {pfs: 1, reason: reason.LostToPriority, losses: 1, sentences: []string{"lost"}}}}
+	b.put("a", 1, won)
+	if _, complete := b.count("p", 1); complete {
+		t.Error("counted although nodes are open")
+	}
+	b.put("b", 1, lost)
+	if c := b.drop("gone", 1); !c.complete {
+		t.Error("the last node does not complete the basis")
+	}
+	got, complete := b.count("p", 1)
+	if !complete {
+		t.Fatal("not counted although no node is open")
+	}
+	want := tally{nodes: 2, pfs: 3, synced: 1, failed: 1, lost: 1, losses: 1, sentences: []string{"lost"}, failure: "node b: broken", lostTo: "node b: " + reason.LostToPriority.Sentence()}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(tally{})); diff != "" {
+		t.Errorf("tally (-want +got):\n%s", diff)
+	}
+	if c := b.put("a", 1, won); len(c.policies) > 0 {
+		t.Errorf("policies %v are to be looked at although nothing changed", c.policies)
+	}
+	if c := b.drop("a", 1); !cmp.Equal(c.policies, []string{"p"}) {
+		t.Errorf("policies %v are to be looked at after a node went, want p", c.policies)
+	}
+}
+
+func TestChangesThatComeTogetherAreWaitedFor(t *testing.T) {
+	start := time.Unix(1000, 0)
+	var c calm
+	c.note(start)
+	if got := c.wait(start); got != quiet {
+		t.Errorf("waits %s after a change, want %s", got, quiet)
+	}
+	c.note(start.Add(quiet / 2))
+	if got := c.wait(start.Add(quiet)); got != quiet/2 {
+		t.Errorf("waits %s after another change, want %s", got, quiet/2)
+	}
+	for at := time.Duration(0); at < patience; at += quiet / 2 {
+		c.note(start.Add(at))
+	}
+	if got := c.wait(start.Add(patience)); got != 0 {
+		t.Errorf("waits %s although the first change is %s old", got, patience)
+	}
+	c.note(start.Add(2 * patience))
+	if got := c.wait(start.Add(2 * patience)); got != quiet {
+		t.Errorf("waits %s after it began anew, want %s", got, quiet)
+	}
+}

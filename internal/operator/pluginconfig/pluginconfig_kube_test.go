@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kube
+
+package pluginconfig_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
+	"github.com/kubeovn/sriov-network-operator/test/kube"
+)
+
+var plane = kube.Share()
+
+func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
+
+// start runs the controllers in a namespace until the returned function is called.
+func start(t *testing.T, ns string) (*pluginconfig.Store, func()) {
+	t.Helper()
+	scheme, err := kube.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	skip := true
+	mgr, err := ctrl.NewManager(plane.Cluster(t).Config(), ctrl.Options{
+		Scheme: scheme, Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{ns: {}}},
+		Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: &skip},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: ns, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	var ended bool
+	stop := func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the manager ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return store, stop
+}
+
+// awaitKeys waits until ConfigMaps have so many keys, and returns where each key is.
+func awaitKeys(t *testing.T, ns string, want ...int) map[string]int {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		var list corev1.ConfigMapList
+		if err := plane.Cluster(t).Client().List(t.Context(), &list, client.InNamespace(ns)); err != nil {
+			t.Fatal(err)
+		}
+		got, at := make([]int, 0), map[string]int{}
+		for i := range 4 {
+			name := "device-plugin-config"
+			if i > 0 {
+				name += fmt.Sprintf("-%d", i)
+			}
+			for _, cm := range list.Items {
+				if cm.Name == name {
+					got = append(got, len(cm.Data))
+					for key := range cm.Data {
+						at[key] = i
+					}
+				}
+			}
+		}
+		if fmt.Sprint(got) == fmt.Sprint(want) {
+			return at
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the ConfigMaps have %v keys, want %v", got, want)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func TestD25ConfigurationsThatDoNotFitIntoOneConfigMapAreSpread(t *testing.T) {
+	ns := plane.Cluster(t).Namespace(t)
+	store, _ := start(t, ns)
+	big := strings.Repeat("x", 60<<10)
+	for i := range 24 {
+		store.Put(fmt.Sprintf("node-%02d", i), big)
+	}
+	// 768 KiB are 12 nodes and their names do not fit with them.
+	before := awaitKeys(t, ns, 12, 12)
+	store.Put("node-00", big+"y")
+	store.Put("huge", strings.Repeat("z", 2<<20))
+	store.Drop("node-23")
+	after := awaitKeys(t, ns, 12, 11)
+	for node, shard := range after {
+		if before[node] != shard {
+			t.Errorf("%s moved from ConfigMap %d to %d", node, before[node], shard)
+		}
+	}
+	for i := range 20 {
+		store.Put(fmt.Sprintf("node-%02d", i), "small")
+	}
+	awaitKeys(t, ns, 23)
+}
+
+func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {
+	cluster := plane.Cluster(t)
+	ns := cluster.Namespace(t)
+	for _, short := range []string{"a", "b"} {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns + "-" + short}}
+		if err := cluster.Client().Create(t.Context(), node); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := cluster.Client().Delete(context.Background(), node); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	store, stop := start(t, ns)
+	for _, short := range []string{"a", "b", "gone"} {
+		store.Put(ns+"-"+short, "text")
+	}
+	awaitKeys(t, ns, 3)
+	stop()
+	store, _ = start(t, ns)
+	store.Put(ns+"-a", "other")
+	at := awaitKeys(t, ns, 2)
+	for _, short := range []string{"a", "b"} {
+		if _, ok := at[ns+"-"+short]; !ok {
+			t.Errorf("the key of node %s is gone: %v", short, at)
+		}
+	}
+}

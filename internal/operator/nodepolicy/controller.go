@@ -33,6 +33,9 @@ const (
 	// off, and patience the longest that the first change waits.
 	quiet    = 100 * time.Millisecond
 	patience = 500 * time.Millisecond
+	// most is how long one item may take; a request without an answer is then given up
+	// and made again.
+	most = 15 * time.Second
 	// gather is how long the status of a policy waits for more nodes.
 	gather = 500 * time.Millisecond
 )
@@ -108,7 +111,8 @@ func (r *reconciler) addBases(mgr ctrl.Manager) error {
 		Watches(&sriovv1.SriovNetworkPoolConfig{}, changed, onlyChanged(specChanged)).
 		Watches(&sriovv1.SriovOperatorConfig{}, changed, onlyChanged(specChanged)).
 		Watches(&corev1.ConfigMap{}, changed, onlyRead(), onlyChanged(dataChanged)).
-		WatchesRawSource(r.bases.Source())
+		WatchesRawSource(r.bases.Source()).
+		WithOptions(controller.Options{ReconciliationTimeout: most})
 	if err := spec.Complete(reconcile.Func(r.reconcileBasis)); err != nil {
 		return fmt.Errorf("add the controller of what all node states have in common: %w", err)
 	}
@@ -124,7 +128,7 @@ func (r *reconciler) addNodes(mgr ctrl.Manager) error {
 		Watches(&corev1.Node{}, byName, onlyChanged(labelsChanged)).
 		Watches(&sriovv1.SriovNetworkNodeState{}, r.statesByName(), onlyChanged(stateChanged)).
 		WatchesRawSource(r.nodes.Source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.options.Workers})
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.options.Workers, ReconciliationTimeout: most})
 	if err := spec.Complete(reconcile.Func(r.reconcileNode)); err != nil {
 		return fmt.Errorf("add the controller of node states: %w", err)
 	}
@@ -156,7 +160,7 @@ func (r *reconciler) addPolicies(mgr ctrl.Manager) error {
 	spec := ctrl.NewControllerManagedBy(mgr).Named("node-policy-status").
 		Watches(&sriovv1.SriovNetworkNodePolicy{}, byName).
 		WatchesRawSource(r.policies.Source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.options.Workers})
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.options.Workers, ReconciliationTimeout: most})
 	if err := spec.Complete(reconcile.Func(r.reconcileStatus)); err != nil {
 		return fmt.Errorf("add the controller of the status of policies: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/test/kube/proxy"
 )
 
 // awaitCondition waits until a condition of a policy has a status and a reason, and returns
@@ -417,4 +418,31 @@ func TestThePluginsConfigurationHasAKeyPerNodeAndTheLabelFollows(t *testing.T) {
 	if diff := cmp.Diff(want, data()); diff != "" {
 		t.Errorf("the ConfigMap after the node went (-want +got):\n%s", diff)
 	}
+}
+
+func TestTheEndIsTheSameBehindAHostileAPI(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	nodes := []string{o.node("a"), o.node("b"), o.node("c")}
+	for _, n := range nodes {
+		o.publish(n, nic(0), nic(1))
+	}
+	o.proxy.Script(proxy.Storm()...)
+	for i := range 6 {
+		o.create(o.policy(fmt.Sprintf("p%d", i), 20-i, 2+i, fmt.Sprintf("ens1f%d", i%2)))
+	}
+	for round := range 3 {
+		edit(o, o.policy("p5", 0, 0), func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = 8 + round })
+		for _, n := range nodes {
+			o.awaitVFs(n, 6, 8+round)
+		}
+	}
+	if len(o.proxy.Struck()) == 0 {
+		t.Error("no fault struck")
+	}
+	o.proxy.Script()
+	for _, n := range nodes {
+		o.synced(n)
+	}
+	o.awaitCondition("p5", sriovv1.ConditionReady, metav1.ConditionTrue, "AllNodesSynced")
+	o.awaitCondition("p0", sriovv1.ConditionConflicted, metav1.ConditionTrue, "LostToOthers")
 }

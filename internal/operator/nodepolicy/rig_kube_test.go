@@ -33,8 +33,9 @@ var plane = kube.Share()
 
 func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
 
-// patient is how long a test waits for the operator.
-const patient = 30 * time.Second
+// patient is how long a test waits for the operator. A watch that breaks again and again is
+// tried again after up to half a minute (k8s.io/client-go, tools/cache, reflector).
+const patient = 90 * time.Second
 
 // operator is a running operator that looks after the nodes of one test alone.
 type operator struct {
@@ -198,7 +199,7 @@ func (o *operator) await(what string, look func() string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			o.t.Fatalf("%s: still %s", what, complaint)
+			o.t.Fatalf("%s: still %s; faults: %v", what, complaint, o.proxy.Struck())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -34,6 +34,10 @@ import (
 // fieldManager is who writes, as the API records it.
 const fieldManager = client.FieldOwner("sriov-network-operator")
 
+// most is how long one item may take; a request without an answer is then given up and
+// made again.
+const most = 30 * time.Second
+
 // gather is how long a write waits for the configurations of more nodes.
 const gather = 500 * time.Millisecond
 
@@ -93,7 +97,8 @@ func Add(mgr ctrl.Manager, o Options) (*Store, error) {
 		Watches(&sriovv1.SriovOperatorConfig{}, all, builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
 		})).
-		WatchesRawSource(s.writes.Source())
+		WatchesRawSource(s.writes.Source()).
+		WithOptions(controller.Options{ReconciliationTimeout: most})
 	if err := configMaps.Complete(reconcile.Func(s.reconcileConfigMaps)); err != nil {
 		return nil, fmt.Errorf("add the controller of the device plugin's ConfigMaps: %w", err)
 	}
@@ -105,7 +110,7 @@ func Add(mgr ctrl.Manager, o Options) (*Store, error) {
 			DeleteFunc: func(event.DeleteEvent) bool { return false },
 		})).
 		WatchesRawSource(s.labels.Source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: o.Workers})
+		WithOptions(controller.Options{MaxConcurrentReconciles: o.Workers, ReconciliationTimeout: most})
 	if err := labels.Complete(reconcile.Func(s.reconcileLabel)); err != nil {
 		return nil, fmt.Errorf("add the controller of the device plugin's label: %w", err)
 	}

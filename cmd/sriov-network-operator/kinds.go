@@ -27,6 +27,7 @@ func needed() []string {
 	return []string{
 		sriovv1.KindSriovNetworkNodePolicy, sriovv1.KindSriovNetworkNodeState,
 		sriovv1.KindSriovNetworkPoolConfig, sriovv1.KindSriovOperatorConfig,
+		sriovv1.KindSriovNetwork, sriovv1.KindSriovIBNetwork, sriovv1.KindOVSNetwork,
 	}
 }
 

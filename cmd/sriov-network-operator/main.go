@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/network"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
 )
@@ -108,6 +109,9 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 }
 
 func addControllers(mgr ctrl.Manager, o options) error {
+	if err := network.SetupWithManager(mgr, network.Options{Namespace: o.Namespace, Now: time.Now}); err != nil {
+		return err
+	}
 	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.Namespace, Workers: o.Workers})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,9 +29,6 @@ import (
 // fieldManager is the name under which this project writes to the API.
 const fieldManager = "sriov-network-operator"
 
-// definitionName is the name of the kind's CustomResourceDefinition.
-const definitionName = "network-attachment-definitions." + render.AttachmentGroup
-
 // attachments are the cluster's NetworkAttachmentDefinitions. They have a cache of
 // their own: the kind may come and go, which the manager's cache does not bear.
 type attachments struct {
@@ -39,16 +38,11 @@ type attachments struct {
 
 // newAttachments makes a cache that starts with the manager. It is empty until
 // somebody asks it for informers.
-func newAttachments(mgr ctrl.Manager) (*attachments, error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{render.AddToScheme, apiextensionsv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("register the kinds of network attachments: %w", err)
-		}
-	}
+func newAttachments(mgr ctrl.Manager, scheme *runtime.Scheme) (*attachments, error) {
 	c, err := cluster.New(mgr.GetConfig(), func(o *cluster.Options) {
 		o.Scheme = scheme
 		o.HTTPClient = mgr.GetHTTPClient()
+		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper(), nil }
 		o.Logger = mgr.GetLogger()
 		o.Cache.ReaderFailOnMissingInformer = true
 		o.Cache.DefaultTransform = cache.TransformStripManagedFields()
@@ -59,7 +53,7 @@ func newAttachments(mgr ctrl.Manager) (*attachments, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the cache of network attachments: %w", err)
 	}
-	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme, HTTPClient: mgr.GetHTTPClient(), Mapper: c.GetRESTMapper()})
+	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme, HTTPClient: mgr.GetHTTPClient(), Mapper: mapper()})
 	if err != nil {
 		return nil, fmt.Errorf("make the client for network attachments: %w", err)
 	}

@@ -7,15 +7,18 @@ import (
 	"context"
 	"fmt"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	metav1apply "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	apply "github.com/kubeovn/sriov-network-operator/api/v1/applyconfiguration/api/v1"
+	render "github.com/kubeovn/sriov-network-operator/internal/render/network"
 )
 
 // kind is one of the kinds of network.
@@ -66,6 +69,38 @@ func (k kind) list() client.ObjectList {
 	}
 	return &sriovv1.SriovNetworkList{}
 }
+
+// mapper knows the kinds of this package without asking the API server, which need
+// not serve them yet.
+func mapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	for _, k := range kinds() {
+		m.Add(sriovv1.SchemeGroupVersion.WithKind(k.String()), meta.RESTScopeNamespace)
+	}
+	m.Add(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"), meta.RESTScopeRoot)
+	attachment := schema.GroupVersion{Group: render.AttachmentGroup, Version: render.AttachmentVersion}
+	m.AddSpecific(attachment.WithKind(render.AttachmentKind), attachment.WithResource(attachmentPlural),
+		attachment.WithResource("network-attachment-definition"), meta.RESTScopeNamespace)
+	return m
+}
+
+// scheme knows the kinds of mapper.
+func scheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{render.AddToScheme, apiextensionsv1.AddToScheme, sriovv1.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, fmt.Errorf("register the kinds of networks and attachments: %w", err)
+		}
+	}
+	return s, nil
+}
+
+const (
+	// attachmentPlural is what the API's paths call attachments.
+	attachmentPlural = "network-attachment-definitions"
+	// definitionName is the name of the attachments' CustomResourceDefinition.
+	definitionName = attachmentPlural + "." + render.AttachmentGroup
+)
 
 // target names one network. It is the work item of the controller.
 type target struct {

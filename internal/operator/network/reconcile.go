@@ -22,7 +22,10 @@ import (
 
 // reconciler keeps the attachment of one network at a time as the network asks.
 type reconciler struct {
-	namespace   string
+	namespace string
+	// networks reads those of every namespace.
+	networks client.Reader
+	// client reads what belongs to the operator's namespace, and namespaces.
 	client      client.Client
 	attachments *attachments
 	board       *board
@@ -32,7 +35,7 @@ type reconciler struct {
 // Reconcile brings one network to where it should be.
 func (r *reconciler) Reconcile(ctx context.Context, t target) (ctrl.Result, error) {
 	object := t.kind.object()
-	err := r.client.Get(ctx, t.NamespacedName, object)
+	err := r.networks.Get(ctx, t.NamespacedName, object)
 	if apierrors.IsNotFound(err) {
 		r.voice.forget(t)
 		return ctrl.Result{}, nil

@@ -82,14 +82,12 @@ func (r *rig) operate() (stop func()) {
 		r.t.Fatal(err)
 	}
 	again := true
-	resync := 300 * time.Millisecond
 	options := ctrl.Options{Scheme: scheme, Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: &again}}
-	options.Cache.SyncPeriod = &resync
 	mgr, err := ctrl.NewManager(r.cluster.Behind(r.t, r.proxy), options)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := network.SetupWithManager(mgr, network.Options{Namespace: r.namespace, Now: time.Now}); err != nil {
+	if err := network.SetupWithManager(mgr, network.Options{Namespace: r.namespace, Now: time.Now, Resync: 300 * time.Millisecond}); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))

@@ -13,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -42,26 +44,37 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Options are what the controllers need to know. Both fields are required.
+// Options are what the controllers need to know.
 type Options struct {
-	// Namespace is the operator's.
+	// Namespace is the operator's. It is required.
 	Namespace string
-	// Now is the clock that dates conditions.
+	// Now is the clock that dates conditions. It is required.
 	Now func() time.Time
+	// Resync is how often every network is looked at although nothing has happened.
+	// 0 is the usual, some hours.
+	Resync time.Duration
 }
 
 // SetupWithManager adds the controllers of networks to a manager. The manager's
 // scheme must know this project's kinds and those of client-go; its cache must hold
-// networks and namespaces (metadata) of the whole cluster, and the policies and the
-// operator configuration of the operator's namespace.
+// the policies and the operator configuration of the operator's namespace, and the
+// metadata of namespaces. Networks, which are everywhere, have a cache of their own.
 func SetupWithManager(mgr ctrl.Manager, o Options) error {
-	found, err := newAttachments(mgr)
+	kinds, err := scheme()
+	if err != nil {
+		return err
+	}
+	found, err := newAttachments(mgr, kinds)
+	if err != nil {
+		return err
+	}
+	cached, err := newNetworks(mgr, kinds, o.Resync)
 	if err != nil {
 		return err
 	}
 	known := &board{}
 	r := &reconciler{
-		namespace: o.Namespace, client: mgr.GetClient(), attachments: found, board: known,
+		namespace: o.Namespace, networks: cached, client: mgr.GetClient(), attachments: found, board: known,
 		voice: &voice{client: mgr.GetClient(), recorder: mgr.GetEventRecorder(fieldManager), now: o.Now, said: map[target]utterance{}},
 	}
 	log := mgr.GetLogger().WithValues("controller", controllerName)
@@ -78,8 +91,8 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("make the controller of networks: %w", err)
 	}
-	b := &bell{client: mgr.GetClient()}
-	for _, s := range append(sources(mgr, r), b.source()) {
+	b := &bell{networks: cached}
+	for _, s := range append(sources(mgr.GetCache(), cached, r), b.source()) {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watch for the controller of networks: %w", err)
 		}
@@ -88,6 +101,25 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 		attachments: found, board: known, all: b.ring,
 		begin: func() error { return c.Watch(attachmentSource(found, r)) },
 	})
+}
+
+// newNetworks makes a cache of the networks of the whole cluster that starts with
+// the manager.
+func newNetworks(mgr ctrl.Manager, kinds *runtime.Scheme, resync time.Duration) (cache.Cache, error) {
+	options := cache.Options{
+		Scheme: kinds, HTTPClient: mgr.GetHTTPClient(), Mapper: mapper(), DefaultTransform: cache.TransformStripManagedFields(),
+	}
+	if resync > 0 {
+		options.SyncPeriod = &resync
+	}
+	c, err := cache.New(mgr.GetConfig(), options)
+	if err != nil {
+		return nil, fmt.Errorf("make the cache of networks: %w", err)
+	}
+	if err := mgr.Add(c); err != nil {
+		return nil, fmt.Errorf("start the cache of networks with the manager: %w", err)
+	}
+	return c, nil
 }
 
 // watchDefinition adds the controller that learns of the attachments' kind.
@@ -118,26 +150,25 @@ func watchDefinition(mgr ctrl.Manager, w *watcher) error {
 }
 
 // sources are what networks depend on, without their attachments.
-func sources(mgr ctrl.Manager, r *reconciler) []source.TypedSource[target] {
-	cache := mgr.GetCache()
+func sources(own, everywhere cache.Cache, r *reconciler) []source.TypedSource[target] {
 	return []source.TypedSource[target]{
-		source.TypedKind(cache, &sriovv1.SriovNetwork{}, itself[*sriovv1.SriovNetwork](sriovNetwork)),
-		source.TypedKind(cache, &sriovv1.SriovIBNetwork{}, itself[*sriovv1.SriovIBNetwork](sriovIBNetwork)),
-		source.TypedKind(cache, &sriovv1.OVSNetwork{}, itself[*sriovv1.OVSNetwork](ovsNetwork)),
-		source.TypedKind(cache, namespaceObject(), handler.TypedEnqueueRequestsFromMapFunc(r.into),
+		source.TypedKind(everywhere, &sriovv1.SriovNetwork{}, itself[*sriovv1.SriovNetwork](sriovNetwork)),
+		source.TypedKind(everywhere, &sriovv1.SriovIBNetwork{}, itself[*sriovv1.SriovIBNetwork](sriovIBNetwork)),
+		source.TypedKind(everywhere, &sriovv1.OVSNetwork{}, itself[*sriovv1.OVSNetwork](ovsNetwork)),
+		source.TypedKind(own, namespaceObject(), handler.TypedEnqueueRequestsFromMapFunc(r.into),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				// Networks come by themselves at the start.
 				CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return !e.IsInInitialList },
 				UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false },
 			}),
-		source.TypedKind(cache, &sriovv1.SriovOperatorConfig{}, handler.TypedEnqueueRequestsFromMapFunc(r.afterConfig),
+		source.TypedKind(own, &sriovv1.SriovOperatorConfig{}, handler.TypedEnqueueRequestsFromMapFunc(r.afterConfig),
 			predicate.TypedFuncs[*sriovv1.SriovOperatorConfig]{
 				CreateFunc: func(e event.TypedCreateEvent[*sriovv1.SriovOperatorConfig]) bool { return !e.IsInInitialList },
 				UpdateFunc: func(e event.TypedUpdateEvent[*sriovv1.SriovOperatorConfig]) bool {
 					return prefix(e.ObjectOld) != prefix(e.ObjectNew)
 				},
 			}),
-		source.TypedKind(cache, &sriovv1.SriovNetworkNodePolicy{}, handler.TypedEnqueueRequestsFromMapFunc(r.afterPolicy),
+		source.TypedKind(own, &sriovv1.SriovNetworkNodePolicy{}, handler.TypedEnqueueRequestsFromMapFunc(r.afterPolicy),
 			predicate.TypedFuncs[*sriovv1.SriovNetworkNodePolicy]{
 				CreateFunc: func(e event.TypedCreateEvent[*sriovv1.SriovNetworkNodePolicy]) bool { return !e.IsInInitialList },
 				UpdateFunc: func(e event.TypedUpdateEvent[*sriovv1.SriovNetworkNodePolicy]) bool {
@@ -171,7 +202,7 @@ func (r *reconciler) afterAttachment(ctx context.Context, n *render.NetworkAttac
 			t := target{k, types.NamespacedName{Namespace: namespace, Name: n.Name}}
 			// Most attachments of a cluster are none of ours. An error is for the
 			// reconciler to meet, which tries again.
-			if err := r.client.Get(ctx, t.NamespacedName, k.object()); client.IgnoreNotFound(err) != nil || err == nil {
+			if err := r.networks.Get(ctx, t.NamespacedName, k.object()); client.IgnoreNotFound(err) != nil || err == nil {
 				out = append(out, t)
 			}
 		}
@@ -209,7 +240,7 @@ func (r *reconciler) afterPolicy(ctx context.Context, p *sriovv1.SriovNetworkNod
 // chosen lists the networks that the predicate wants.
 func (r *reconciler) chosen(ctx context.Context, wanted func(kind, client.Object) bool, options ...client.ListOption) []target {
 	var out []target
-	err := networks(ctx, r.client, func(k kind, o client.Object) {
+	err := networks(ctx, r.networks, func(k kind, o client.Object) {
 		if wanted(k, o) {
 			out = append(out, targetOf(k, o))
 		}
@@ -230,7 +261,7 @@ func namespaceObject() *metav1.PartialObjectMetadata {
 
 // bell puts every network into the queue of its controller.
 type bell struct {
-	client client.Reader
+	networks client.Reader
 
 	mu    sync.Mutex
 	queue workqueue.TypedRateLimitingInterface[target]
@@ -255,5 +286,5 @@ func (b *bell) ring(ctx context.Context) error {
 	if q == nil {
 		return nil
 	}
-	return networks(ctx, b.client, func(k kind, o client.Object) { q.Add(targetOf(k, o)) })
+	return networks(ctx, b.networks, func(k kind, o client.Object) { q.Add(targetOf(k, o)) })
 }

@@ -267,6 +267,7 @@ func TestSimulatedNodesRunPods(t *testing.T) {
 }
 
 func TestNodesComeInNumbers(t *testing.T) {
+	t.Parallel()
 	c := kube.Start(t)
 	const count = 500
 	started := time.Now()
@@ -353,6 +354,7 @@ func TestATokenOfAPodCarriesThePodsNode(t *testing.T) {
 }
 
 func TestAKindCanAppearLater(t *testing.T) {
+	t.Parallel()
 	c := kube.Start(t)
 	nad := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
@@ -373,6 +375,7 @@ func TestAKindCanAppearLater(t *testing.T) {
 }
 
 func TestARestartedServerKeepsItsAddressAndWhatItKnew(t *testing.T) {
+	t.Parallel()
 	c := kube.Start(t, kube.WithNetworkAttachments())
 	namespace := c.Namespace(t)
 	if err := c.Client().Create(t.Context(), policy(namespace, func(*sriovv1.SriovNetworkNodePolicy) {})); err != nil {
@@ -399,6 +402,7 @@ func TestAKilledTestProcessLeavesNoProgramRunning(t *testing.T) {
 		}
 		<-t.Context().Done() // never: it is killed
 	}
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "folder")
 	child := self(t, out)
 	var folder string

@@ -97,11 +97,11 @@ func TestLotsDependOnTheSeedAndNotOnOtherRequests(t *testing.T) {
 	rule := []Rule{{Chance: 0.3, Fault: Cut{}}}
 	mine, other := Request{Verb: "get", Resource: "pods", Name: "mine"}, Request{Verb: "get", Resource: "pods", Name: "other"}
 	const draws = 1000
-	draw := func(seed uint64, before ...Request) (got []string, hits int) {
+	draw := func(seed uint64, asked Request, before ...Request) (got []string, hits int) {
 		s := newScript(seed, rule)
 		for range draws {
 			strikes(s, before...)
-			one := strikes(s, mine)
+			one := strikes(s, asked)
 			got = append(got, one...)
 			if one[0] != "-" {
 				hits++
@@ -109,14 +109,19 @@ func TestLotsDependOnTheSeedAndNotOnOtherRequests(t *testing.T) {
 		}
 		return got, hits
 	}
-	alone, hits := draw(7)
+	alone, hits := draw(7, mine)
 	if hits < draws*25/100 || hits > draws*35/100 {
 		t.Errorf("a chance of 0.3 struck %d of %d", hits, draws)
 	}
-	if among, _ := draw(7, other, other); !cmp.Equal(alone, among) {
+	if among, _ := draw(7, mine, other, other); !cmp.Equal(alone, among) {
 		t.Error("another client's requests change the lots")
 	}
-	if elsewhere, _ := draw(8); cmp.Equal(alone, elsewhere) {
+	moved := mine
+	moved.Namespace = "test-x7k2p"
+	if there, _ := draw(7, moved); !cmp.Equal(alone, there) {
+		t.Error("the name of a namespace changes the lots")
+	}
+	if elsewhere, _ := draw(8, mine); cmp.Equal(alone, elsewhere) {
 		t.Error("another seed gives the same lots")
 	}
 }

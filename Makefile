@@ -25,12 +25,16 @@ build: ## Build the binaries into bin/.
 	go build -trimpath -ldflags=-s -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## Run every rig: static checks, unit tests, the virtual machine (RIGS="static unit" names fewer).
+test: ## Run every rig: static checks, unit tests, a real API server, the virtual machine (RIGS="static unit" names fewer).
 	@hack/test.sh $(RIGS)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go.
 	@hack/test.sh unit
+
+.PHONY: envtest
+envtest: ## Run the tests against a real Kubernetes control plane, which is built from Go modules.
+	@hack/test.sh kube
 
 .PHONY: test-vm
 test-vm: ## Run the tests on a real kernel, in a virtual machine with SR-IOV NICs.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs the test rigs that are named, or all of them. A rig that cannot be built here fails and says why.
-# usage: hack/test.sh [static] [unit] [vm]
+# usage: hack/test.sh [static] [unit] [kube] [vm]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CGO_ENABLED=0
@@ -20,7 +20,7 @@ static() {
 	go vet ./...
 	"${tool[@]}" golangci-lint run ./...
 	# What is compiled for the VM alone, or instead of something else; and the other module.
-	"${tool[@]}" golangci-lint run --build-tags vm,lintcheck ./test/... ./bench/... ./hack/... ./internal/host/linux/
+	"${tool[@]}" golangci-lint run --build-tags vm,kube,lintcheck ./test/... ./bench/... ./hack/... ./internal/host/linux/
 	(cd test/crd && go tool -modfile=../../go.tools.mod golangci-lint run ./...)
 	go test -tags lintcheck ./hack/lintcheck/
 }
@@ -30,19 +30,26 @@ unit() {
 	(cd test/crd && go test ./...)
 }
 
+kube() {
+	go run ./test/kube/cmd/kuberig build
+	# The packages that have tests for it.
+	git grep -l --untracked '^//go:build kube$' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's,^,./,' |
+		xargs go test -tags kube -count=1 -timeout 10m
+}
+
 vm() {
 	go run ./test/vm/cmd/vmrig build
 	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... ./test/docs/ 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
 }
 
 rigs=("$@")
-[ $# -gt 0 ] || rigs=(static unit vm)
+[ $# -gt 0 ] || rigs=(static unit kube vm)
 failed=()
 for rig in "${rigs[@]}"; do
 	case $rig in
-	static | unit | vm) ;;
+	static | unit | kube | vm) ;;
 	*)
-		echo "no rig is called $rig: there are static, unit and vm" >&2
+		echo "no rig is called $rig: there are static, unit, kube and vm" >&2
 		exit 2
 		;;
 	esac

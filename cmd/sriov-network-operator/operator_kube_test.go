@@ -55,7 +55,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }
 
@@ -75,7 +75,7 @@ func fetch(t *testing.T, url, token string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return 0, err.Error()
@@ -111,7 +111,7 @@ func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := api.Delete(context.Background(), node); err != nil {
+		if err := api.Delete(context.WithoutCancel(t.Context()), node); err != nil {
 			t.Error(err)
 		}
 	})

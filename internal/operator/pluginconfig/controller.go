@@ -234,13 +234,14 @@ func dataOf(configMaps []*corev1.ConfigMap) []map[string]string {
 func (s *Store) owner(ctx context.Context) (*metav1.OwnerReference, error) {
 	var config sriovv1.SriovOperatorConfig
 	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.options.Namespace, Name: sriovv1.DefaultConfigName}, &config)
-	switch {
-	case client.IgnoreNotFound(err) != nil:
+	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read the operator configuration: %w", err)
-	case err != nil || !config.DeletionTimestamp.IsZero():
-		return nil, nil //nolint:nilnil // there is none, which is no error
 	}
-	return metav1.NewControllerRef(&config, sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovOperatorConfig)), nil
+	var ref *metav1.OwnerReference
+	if err == nil && config.DeletionTimestamp.IsZero() {
+		ref = metav1.NewControllerRef(&config, sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovOperatorConfig))
+	}
+	return ref, nil
 }
 
 // configs are the configurations of all nodes: what is wanted, and what is stored for

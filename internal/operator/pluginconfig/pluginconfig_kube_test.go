@@ -133,7 +133,7 @@ func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := cluster.Client().Delete(context.Background(), node); err != nil {
+			if err := cluster.Client().Delete(context.WithoutCancel(t.Context()), node); err != nil {
 				t.Error(err)
 			}
 		})

@@ -58,7 +58,7 @@ func (b Builder) module(m module) string {
 
 func (b Builder) say(format string, args ...any) {
 	if b.Log != nil {
-		fmt.Fprintf(b.Log, "kuberig: "+format+"\n", args...)
+		_, _ = fmt.Fprintf(b.Log, "kuberig: "+format+"\n", args...) // what cannot be told changes nothing
 	}
 }
 

@@ -69,7 +69,7 @@ func (b Builder) Find() (Set, error) {
 // place returns where the programs belong.
 func (b Builder) place() (Set, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, recipe)
+	_, _ = fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, recipe) // a hash takes all
 	for _, m := range modules() {
 		fmt.Fprintf(h, "%q\n", m)
 		for _, file := range []string{"go.mod", "go.sum"} {

@@ -5,6 +5,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -87,14 +88,6 @@ func inAPI(r Request) bool { return !strings.HasPrefix(r.Resource, "/") }
 // verbs; without verbs it is for all.
 func On(resource string, verbs ...string) func(Request) bool {
 	return func(r Request) bool {
-		if r.Resource != resource {
-			return false
-		}
-		for _, v := range verbs {
-			if v == r.Verb {
-				return true
-			}
-		}
-		return len(verbs) == 0
+		return r.Resource == resource && (len(verbs) == 0 || slices.Contains(verbs, r.Verb))
 	}
 }

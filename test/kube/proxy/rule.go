@@ -70,7 +70,7 @@ func (s *script) lot(index int, rule Rule, r Request) bool {
 	nth := s.same[o]
 	o.space = "" // tests take namespaces with random names
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %#v %d", s.seed, o, nth)
+	_, _ = fmt.Fprintf(h, "%d %#v %d", s.seed, o, nth) // a hash takes all
 	// The hash's low bits vary most evenly.
 	const outcomes = 1 << 20
 	return float64(h.Sum64()%outcomes) < rule.Chance*outcomes

@@ -179,7 +179,7 @@ func pause(ctx context.Context, fault Fault) error {
 // inJSON returns an Accept header that takes JSON alone, in the shape (objects,
 // their metadata, tables) that the client prefers.
 func inJSON(accept []string) string {
-	for _, one := range strings.Split(strings.Join(accept, ","), ",") {
+	for one := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		_, parameters, err := mime.ParseMediaType(one)
 		if err != nil {
 			continue

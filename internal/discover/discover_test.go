@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/kubeovn/sriov-network-operator/internal/catalog"
 	"github.com/kubeovn/sriov-network-operator/internal/discover"
+	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
@@ -191,4 +193,33 @@ func TestANICThatIsNotListedIsShownAndMarked(t *testing.T) {
 	if len(inv.PFs) != 2 || !inv.PFs[0].Unlisted {
 		t.Errorf("got %+v", inv.PFs)
 	}
+}
+
+// A netdev that appeared after the list was read is read from sysfs.
+func TestAVFThatIsYoungerThanTheListOfNetdevsIsReadAllTheSame(t *testing.T) {
+	m := parse(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01", numvfs: 2}
+`)
+	r := m.Reader()
+	r.Links = forgetful{LinkReader: r.Links, lost: "eth0v1"}
+	whole := look(t, m)
+	young, err := discover.Machine(t.Context(), r, catalog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(whole, young); diff != "" {
+		t.Errorf("(-listed +not listed):\n%s", diff)
+	}
+}
+
+// forgetful leaves one netdev out of the list.
+type forgetful struct {
+	host.LinkReader
+	lost string
+}
+
+func (f forgetful) Links(ctx context.Context) ([]host.Link, error) {
+	links, err := f.LinkReader.Links(ctx)
+	return slices.DeleteFunc(links, func(l host.Link) bool { return l.Name == f.lost }), err
 }

@@ -13,7 +13,6 @@ import (
 
 // network is what the kernel says of all netdevs, read once.
 type network struct {
-	byName  map[string]host.Link
 	byIndex map[int]host.Link
 	// above are the indices of the netdevs that stand directly on one.
 	above map[int][]int
@@ -31,13 +30,12 @@ func readNetwork(ctx context.Context, r host.Reader) (network, error) {
 		return network{}, fmt.Errorf("read the default routes: %w", err)
 	}
 	n := network{
-		byName:  make(map[string]host.Link, len(links)),
 		byIndex: make(map[int]host.Link, len(links)),
 		above:   map[int][]int{},
 		routed:  map[int]bool{},
 	}
 	for _, l := range links {
-		n.byName[l.Name], n.byIndex[l.Index] = l, l
+		n.byIndex[l.Index] = l
 		if l.Master != 0 {
 			n.above[l.Index] = append(n.above[l.Index], l.Master)
 		}

@@ -82,7 +82,11 @@ func (l looker) netdev(addr hw.PCIAddr) (string, error) {
 }
 
 func (l looker) link(ctx context.Context, pf *hw.PF) error {
-	link, ok := l.net.byName[pf.Netdev]
+	index, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", pf.Netdev, "ifindex"))
+	if err != nil {
+		return fmt.Errorf("read the index of netdev %s: %w", pf.Netdev, err)
+	}
+	link, ok := l.net.byIndex[index]
 	if !ok {
 		return fmt.Errorf("netdev %s is in sysfs and the kernel does not list it", pf.Netdev)
 	}
@@ -194,7 +198,11 @@ func (l looker) vfs(ctx context.Context, pf *hw.PF) error {
 	if pf.NumVFs == 0 {
 		return nil
 	}
-	admin, adminErr := l.r.Links.VFs(ctx, l.net.byName[pf.Netdev].Index)
+	index, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", pf.Netdev, "ifindex"))
+	if err != nil {
+		return fmt.Errorf("read the index of netdev %s: %w", pf.Netdev, err)
+	}
+	admin, adminErr := l.r.Links.VFs(ctx, index)
 	reps := l.representors(*pf)
 	for i := range pf.NumVFs {
 		addr, err := host.VFAddr(l.r.Files, hw.VFRef{PF: pf.Addr, Index: i})
@@ -256,15 +264,47 @@ func vfIDs(files fs.FS, addr hw.PCIAddr, pf hw.PF) (vendor, device hw.ID, err er
 }
 
 func (l looker) vfNetdev(vf *hw.VF, pf hw.PF) {
-	devs := names(l.r.Files, host.Attr(vf.Addr, "net"))
-	if len(devs) == 0 {
-		vf.Away = pf.LinkType == hw.LinkEthernet && hw.KernelDriver(vf.Driver)
-		return
+	// udev may rename a new netdev between two reads; then it is there by another
+	// name.
+	for range 3 {
+		devs := names(l.r.Files, host.Attr(vf.Addr, "net"))
+		if len(devs) == 0 {
+			vf.Away = pf.LinkType == hw.LinkEthernet && hw.KernelDriver(vf.Driver)
+			return
+		}
+		if l.named(vf, devs[0]) {
+			return
+		}
 	}
-	vf.Netdev = devs[0]
-	if link, ok := l.net.byName[vf.Netdev]; ok {
-		vf.MAC, vf.MTU = link.MAC, link.MTU
+}
+
+// named reads the VF's netdev by a name; false when it has that name no more. The
+// list of netdevs may be older than the netdev, so what it lacks is read from
+// sysfs.
+func (l looker) named(vf *hw.VF, name string) bool {
+	dir := host.Attr(vf.Addr, "net/"+name)
+	index, err := host.ReadInt(l.r.Files, dir+"/ifindex")
+	if err != nil {
+		return false
 	}
+	if link, ok := l.net.byIndex[index]; ok {
+		vf.Netdev, vf.MAC, vf.MTU = name, link.MAC, link.MTU
+		return true
+	}
+	address, err := host.ReadAttr(l.r.Files, dir+"/address")
+	if err != nil {
+		return false
+	}
+	mac, err := hw.ParseMAC(address)
+	if err != nil {
+		return false
+	}
+	mtu, err := host.ReadInt(l.r.Files, dir+"/mtu")
+	if err != nil {
+		return false
+	}
+	vf.Netdev, vf.MAC, vf.MTU = name, mac, mtu
+	return true
 }
 
 func (l looker) vfRDMA(vf *hw.VF) {

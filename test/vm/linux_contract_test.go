@@ -6,10 +6,28 @@
 package vm_test
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/kubeovn/sriov-network-operator/test/vm"
 )
+
+// guestTime is far more than the longest of the tests takes in a guest.
+const guestTime = 8 * time.Minute
+
+// inGuest runs a test binary in a guest of its own.
+func inGuest(t *testing.T, tests string, argv []string) (vm.Result, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), guestTime)
+	defer cancel()
+	guest := vm.Start(t)
+	if err := guest.Push(ctx, tests, argv[0]); err != nil {
+		return vm.Result{}, err
+	}
+	return guest.Run(ctx, argv...)
+}
 
 func TestTheRunningKernelKeepsTheContractOfAHost(t *testing.T) {
 	const binary = "/root/linux.test"
@@ -21,12 +39,14 @@ func TestTheRunningKernelKeepsTheContractOfAHost(t *testing.T) {
 	}
 	for name, arguments := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			guest := vm.Start(t)
-			if err := guest.Push(t.Context(), tests, binary); err != nil {
-				t.Fatal(err)
+			argv := append([]string{binary, "-test.v"}, arguments...)
+			result, err := inGuest(t, tests, argv)
+			if errors.Is(err, context.DeadlineExceeded) {
+				// Once in a while an emulated processor gets no timer interrupt any
+				// more, and what runs on it stands still (see README.md).
+				t.Logf("the guest stood still: %v; once more in another", err)
+				result, err = inGuest(t, tests, argv)
 			}
-			result, err := guest.Run(t.Context(), append([]string{binary, "-test.v"}, arguments...)...)
 			if err != nil {
 				t.Fatal(err)
 			}

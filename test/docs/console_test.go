@@ -188,7 +188,36 @@ func lines(text string) []string {
 	for i := range all {
 		all[i] = strings.TrimRight(all[i], " ")
 	}
+	sortLanes(all)
 	return all
+}
+
+// progress is a step that is done: its lane, which step it is of how many, and what
+// it did.
+var progress = regexp.MustCompile(`^(\S.*?)  \d+/\d+  `)
+
+// sortLanes sorts each run of progress lines by lane: lanes go on side by side, and
+// only the order within one is given.
+func sortLanes(all []string) {
+	for first := 0; first < len(all); first++ {
+		last := first
+		for last < len(all) && progress.MatchString(all[last]) {
+			last++
+		}
+		slices.SortStableFunc(all[first:last], func(a, b string) int {
+			return strings.Compare(lane(a), lane(b))
+		})
+		first = max(first, last)
+	}
+}
+
+// lane is what a progress line is about; the node comes before all PFs.
+func lane(line string) string {
+	name := progress.FindStringSubmatch(line)[1]
+	if name == "the node" {
+		return ""
+	}
+	return name
 }
 
 // matches reports whether the lines are those of the page, in which "..." stands
@@ -323,6 +352,8 @@ func TestThreeDotsStandForAnyLines(t *testing.T) {
 		"dots for two lines":        {"a\n...\nb\n", "a\nx\ny\nb\n", true},
 		"dots hide no missing line": {"a\n...\nb\n", "a\nx\n", false},
 		"durations differ":          {"done in 2.7ms\n", "done in 0s\n", true},
+		"lanes go side by side":     {"a  1/2  x\nb  1/1  y\na  2/2  z\n", "b  1/1  y\na  1/2  x\na  2/2  z\n", true},
+		"a lane has an order":       {"a  1/2  x\na  2/2  z\n", "a  2/2  z\na  1/2  x\n", false},
 	} {
 		if matches(lines(c.want), lines(c.got)) != c.match {
 			t.Errorf("%s: it is not %v", name, c.match)

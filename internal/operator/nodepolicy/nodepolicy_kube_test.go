@@ -430,14 +430,20 @@ func TestTheEndIsTheSameBehindAHostileAPI(t *testing.T) {
 	for i := range 6 {
 		o.create(o.policy(fmt.Sprintf("p%d", i), 20-i, 2+i, fmt.Sprintf("ens1f%d", i%2)))
 	}
-	for round := range 3 {
-		edit(o, o.policy("p5", 0, 0), func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = 8 + round })
+	// Faults strike by chance: go on until some have.
+	const enough, most = 3, 60
+	for round := range most {
+		vfs := 8 + round%3
+		edit(o, o.policy("p5", 0, 0), func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = vfs })
 		for _, n := range nodes {
-			o.awaitVFs(n, 6, 8+round)
+			o.awaitVFs(n, 6, vfs)
+		}
+		if round >= 2 && len(o.proxy.Struck()) >= enough {
+			break
 		}
 	}
-	if len(o.proxy.Struck()) == 0 {
-		t.Error("no fault struck")
+	if len(o.proxy.Struck()) < enough {
+		t.Errorf("%d faults struck", len(o.proxy.Struck()))
 	}
 	o.proxy.Script()
 	for _, n := range nodes {

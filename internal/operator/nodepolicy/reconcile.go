@@ -165,7 +165,7 @@ func (r *reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetw
 	case err == nil:
 		return &state, nil
 	case apierrors.IsNotFound(err):
-		return nil, nil //nolint:nilnil // there is none, which is no error
+		return nil, nil
 	}
 	return nil, fmt.Errorf("read node state %s: %w", name, err)
 }

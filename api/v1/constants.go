@@ -91,6 +91,12 @@ const (
 	AnnotationCurrentState = "sriovnetwork.openshift.io/current-state"
 	// AnnotationUseExternalDrainer on a SriovNetworkNodeState, when "true", leaves draining to other software.
 	AnnotationUseExternalDrainer = "sriovnetwork.openshift.io/use-external-drainer"
+	// AnnotationDrainMessage on a SriovNetworkNodeState says what a drain waits for: a slot in the pool, or which pod
+	// and which PodDisruptionBudget. The controller writes it; the daemon repeats it in the condition Draining.
+	AnnotationDrainMessage = "sriovnetwork.openshift.io/drain-message"
+	// AnnotationCordoned on a Node, when "true", says that the operator cordoned it and will undo that.
+	// A node that somebody else cordoned has none.
+	AnnotationCordoned = "sriovnetwork.openshift.io/cordoned"
 	// AnnotationKeepStateUntil on a SriovNetworkNodeState is the RFC 3339 time after which
 	// the object of a node that is gone is deleted.
 	AnnotationKeepStateUntil = "sriovnetwork.openshift.io/keep-state-until"
@@ -149,6 +155,10 @@ const (
 	// ConditionConflicted on a policy is true while a field or VF group of it lost to another policy on some PF.
 	// The message names the field or group, the winner and the PF.
 	ConditionConflicted = "Conflicted"
+	// ConditionProgressing on a node state is true while the node is changed.
+	ConditionProgressing = "Progressing"
+	// ConditionDraining on a node state is true while the node waits for pods to leave, or for its turn.
+	ConditionDraining = "Draining"
 )
 
 // Reasons of ConditionReady on networks and on the operator configuration.

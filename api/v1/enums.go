@@ -155,3 +155,35 @@ const (
 	// DisruptionScopeNode: every pod that holds a virtual function of the node.
 	DisruptionScopeNode DisruptionScope = "Node"
 )
+
+// Disruption is who notices a change. Each class includes the ones before it.
+type Disruption string
+
+// Classes of disruption, in order.
+const (
+	// DisruptionNone disturbs nobody.
+	DisruptionNone Disruption = "none"
+	// DisruptionLink may pause the PF's own traffic.
+	DisruptionLink Disruption = "link"
+	// DisruptionPods takes virtual functions away: whoever holds one of them must leave first.
+	DisruptionPods Disruption = "pods"
+	// DisruptionReboot restarts the node: everybody must leave first.
+	DisruptionReboot Disruption = "reboot"
+)
+
+// StepState is how far a step of a plan is.
+type StepState string
+
+// States of a step.
+const (
+	// StepPending has not begun.
+	StepPending StepState = "Pending"
+	// StepRunning is being carried out.
+	StepRunning StepState = "Running"
+	// StepDone was carried out, or needed nothing.
+	StepDone StepState = "Done"
+	// StepFailed could not be carried out; its error says why.
+	StepFailed StepState = "Failed"
+	// StepSkipped was left out because a step before it failed.
+	StepSkipped StepState = "Skipped"
+)

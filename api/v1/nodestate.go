@@ -169,7 +169,12 @@ type SriovNetworkNodeStateStatus struct {
 	// lastSyncError is why the node is not as desired, with cause and fix. Empty when it is.
 	// +optional
 	LastSyncError string `json:"lastSyncError,omitempty"`
+	// plan is what is being done to the node, or what waits for its turn. Absent when there is nothing to do.
+	// After a failure it stays, with the step that failed.
+	// +optional
+	Plan *NodePlan `json:"plan,omitempty"`
 	// conditions: Ready is true when the node is as desired; its reason and message say what is missing.
+	// Progressing is true while the node is changed, Draining while it waits for pods to leave, or for its turn.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -19,6 +19,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=sriovnetwork.openshift.io, Version=v1
+	case v1.SchemeGroupVersion.WithKind("AffectedPod"):
+		return &apiv1.AffectedPodApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("Bridge"):
 		return &apiv1.BridgeApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("Bridges"):
@@ -29,6 +31,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1.InterfaceExtApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("KubeOVNConfig"):
 		return &apiv1.KubeOVNConfigApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("NodePlan"):
+		return &apiv1.NodePlanApplyConfiguration{}
+	case v1.SchemeGroupVersion.WithKind("NodePlanStep"):
+		return &apiv1.NodePlanStepApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("OVSBridgeConfig"):
 		return &apiv1.OVSBridgeConfigApplyConfiguration{}
 	case v1.SchemeGroupVersion.WithKind("OVSConfig"):

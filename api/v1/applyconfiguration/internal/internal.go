@@ -26,6 +26,24 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.kubeovn.sriov-network-operator.api.v1.AffectedPod
+  map:
+    fields:
+    - name: devices
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.Bridge
   map:
     fields:
@@ -44,6 +62,8 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.kubeovn.sriov-network-operator.api.v1.ConfigurationMode
   scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.DeviceType
+  scalar: string
+- name: com.github.kubeovn.sriov-network-operator.api.v1.Disruption
   scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.DisruptionScope
   scalar: string
@@ -188,6 +208,57 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.LinkType
   scalar: string
+- name: com.github.kubeovn.sriov-network-operator.api.v1.NodePlan
+  map:
+    fields:
+    - name: affectedPods
+      type:
+        list:
+          elementType:
+            namedType: com.github.kubeovn.sriov-network-operator.api.v1.AffectedPod
+          elementRelationship: atomic
+    - name: disrupts
+      type:
+        namedType: com.github.kubeovn.sriov-network-operator.api.v1.Disruption
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: steps
+      type:
+        list:
+          elementType:
+            namedType: com.github.kubeovn.sriov-network-operator.api.v1.NodePlanStep
+          elementRelationship: atomic
+    - name: unknownHolders
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: com.github.kubeovn.sriov-network-operator.api.v1.NodePlanStep
+  map:
+    fields:
+    - name: disrupts
+      type:
+        namedType: com.github.kubeovn.sriov-network-operator.api.v1.Disruption
+    - name: does
+      type:
+        scalar: string
+    - name: error
+      type:
+        scalar: string
+    - name: pciAddress
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: com.github.kubeovn.sriov-network-operator.api.v1.StepState
+    - name: took
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: why
+      type:
+        scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.OVSBridgeConfig
   map:
     fields:
@@ -604,6 +675,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: plan
+      type:
+        namedType: com.github.kubeovn.sriov-network-operator.api.v1.NodePlan
     - name: syncStatus
       type:
         namedType: com.github.kubeovn.sriov-network-operator.api.v1.SyncStatus
@@ -820,6 +894,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: operatorWebhook
       type:
         scalar: string
+- name: com.github.kubeovn.sriov-network-operator.api.v1.StepState
+  scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.Switch
   scalar: string
 - name: com.github.kubeovn.sriov-network-operator.api.v1.SyncStatus
@@ -932,6 +1008,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ConditionStatus
+  scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
   scalar: string
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1
   map:

@@ -29,7 +29,11 @@ type SriovNetworkNodeStateStatusApplyConfiguration struct {
 	SyncStatus *apiv1.SyncStatus `json:"syncStatus,omitempty"`
 	// lastSyncError is why the node is not as desired, with cause and fix. Empty when it is.
 	LastSyncError *string `json:"lastSyncError,omitempty"`
+	// plan is what is being done to the node, or what waits for its turn. Absent when there is nothing to do.
+	// After a failure it stays, with the step that failed.
+	Plan *NodePlanApplyConfiguration `json:"plan,omitempty"`
 	// conditions: Ready is true when the node is as desired; its reason and message say what is missing.
+	// Progressing is true while the node is changed, Draining while it waits for pods to leave, or for its turn.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
@@ -89,6 +93,14 @@ func (b *SriovNetworkNodeStateStatusApplyConfiguration) WithSyncStatus(value api
 // If called multiple times, the LastSyncError field is set to the value of the last call.
 func (b *SriovNetworkNodeStateStatusApplyConfiguration) WithLastSyncError(value string) *SriovNetworkNodeStateStatusApplyConfiguration {
 	b.LastSyncError = &value
+	return b
+}
+
+// WithPlan sets the Plan field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Plan field is set to the value of the last call.
+func (b *SriovNetworkNodeStateStatusApplyConfiguration) WithPlan(value *NodePlanApplyConfiguration) *SriovNetworkNodeStateStatusApplyConfiguration {
+	b.Plan = value
 	return b
 }
 

@@ -86,6 +86,38 @@ const (
 	GroupNeedsSwitchdev Reason = "GroupNeedsSwitchdev"
 )
 
+// Reasons of a node's conditions: what its daemon does, and why.
+const (
+	AsDesired         Reason = "AsDesired"
+	NotAsked          Reason = "NotAsked"
+	NothingUnderWay   Reason = "NothingUnderWay"
+	NoDrain           Reason = "NoDrain"
+	DisturbsNobody    Reason = "DisturbsNobody"
+	NobodyHolds       Reason = "NobodyHolds"
+	DrainDisabled     Reason = "DrainDisabled"
+	DrainGranted      Reason = "DrainGranted"
+	PodsHoldVFs       Reason = "PodsHoldVFs"
+	VFsMayBeGiven     Reason = "VFsMayBeGiven"
+	RestartNeeded     Reason = "RestartNeeded"
+	DrainPending      Reason = "DrainPending"
+	DrainRunning      Reason = "DrainRunning"
+	PodsLeaving       Reason = "PodsLeaving"
+	LettingGo         Reason = "LettingGo"
+	DrainNotNeeded    Reason = "DrainNotNeeded"
+	DrainExceeds      Reason = "DrainExceeds"
+	DrainFallsShort   Reason = "DrainFallsShort"
+	PodsStay          Reason = "PodsStay"
+	HoldersUnknown    Reason = "HoldersUnknown"
+	RestartGranted    Reason = "RestartGranted"
+	RestartInVain     Reason = "RestartInVain"
+	RetrySoon         Reason = "RetrySoon"
+	StepFailed        Reason = "StepFailed"
+	PluginStays       Reason = "PluginStays"
+	SpecUnreadable    Reason = "SpecUnreadable"
+	SpecNotRendered   Reason = "SpecNotRendered"
+	MachineUnreadable Reason = "MachineUnreadable"
+)
+
 // Why is a reason with the facts that make it true here. It explains; nothing
 // decides on it.
 type Why struct {

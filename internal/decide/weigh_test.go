@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package decide_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeovn/sriov-network-operator/internal/decide"
+	"github.com/kubeovn/sriov-network-operator/internal/disruption"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/plan"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
+)
+
+func pf(bus uint8) hw.PCIAddr { return hw.PCIAddr{Bus: bus} }
+
+// lane takes VF 0 of the PF if its class is pods.
+func lane(bus uint8, class disruption.Class) plan.Lane {
+	s := plan.Step{Do: plan.SetNumVFs{PF: pf(bus), To: 2}, Class: class}
+	if class == disruption.Pods {
+		s.Takes = []int{0}
+	}
+	return plan.Lane{PF: pf(bus), Steps: []plan.Step{s}}
+}
+
+func module(class disruption.Class) plan.Step {
+	return plan.Step{Do: plan.LoadModule{Module: "vfio-pci"}, Class: class, Why: reason.Because(reason.NoIOMMU, "no IOMMU")}
+}
+
+func TestWeigh(t *testing.T) {
+	held := map[hw.VFRef]bool{{PF: pf(1), Index: 0}: true}
+	calm := decide.View{Known: true, Guarded: true, Patient: true}
+	with := func(change func(v *decide.View)) decide.View {
+		v := calm
+		change(&v)
+		return v
+	}
+	reboot := plan.Plan{Before: []plan.Step{module(disruption.Reboot)}, Lanes: []plan.Lane{lane(1, disruption.Pods)}}
+	for _, test := range []struct {
+		name string
+		plan plan.Plan
+		view decide.View
+		need decide.Need
+		// lanes are the PFs that are to be done now, and before how many steps of the node.
+		lanes  []uint8
+		before int
+	}{
+		{name: "an empty plan needs nothing", view: calm},
+		{
+			name: "what disturbs nobody goes first, and waits for no other PF", view: with(func(v *decide.View) { v.Held = held }),
+			plan: plan.Plan{Before: []plan.Step{module(disruption.None)}, Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Link)}},
+			need: decide.Quiet, lanes: []uint8{2}, before: 1,
+		},
+		{
+			name: "VFs that nobody holds are taken without a drain", view: calm,
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Free, lanes: []uint8{1},
+		},
+		{
+			name: "unless a pod could be given one meanwhile", view: with(func(v *decide.View) { v.Guarded = false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Exposed, lanes: []uint8{1},
+		},
+		{
+			name: "a PF whose VFs are held waits, and another does not", view: with(func(v *decide.View) { v.Held = held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Pods)}}, need: decide.Free, lanes: []uint8{2},
+		},
+		{
+			name: "a VF that the plan does not take may be held", view: with(func(v *decide.View) { v.Held = map[hw.VFRef]bool{{PF: pf(1), Index: 1}: true} }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Free, lanes: []uint8{1},
+		},
+		{
+			name: "pods must leave", view: with(func(v *decide.View) { v.Held = held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Held, lanes: []uint8{1},
+		},
+		{
+			name: "pods have stayed too long", view: with(func(v *decide.View) { v.Held, v.Patient = held, false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Overdue, lanes: []uint8{1},
+		},
+		{
+			name: "who holds VFs cannot be learned", view: with(func(v *decide.View) { v.Known = false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Unknown, lanes: []uint8{1},
+		},
+		{
+			name: "nor long after the drain was complete", view: with(func(v *decide.View) { v.Known, v.Patient = false, false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Blind, lanes: []uint8{1},
+		},
+		{
+			name: "who holds VFs does not matter if none is taken", view: with(func(v *decide.View) { v.Known = false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Link)}}, need: decide.Quiet, lanes: []uint8{1},
+		},
+		{name: "a restart takes every VF anyway", plan: reboot, view: with(func(v *decide.View) { v.Held = held }), need: decide.Restart},
+		{
+			name: "after a restart in vain the rest is done all the same", plan: reboot, view: with(func(v *decide.View) { v.Rebooted = true }),
+			need: decide.Free, lanes: []uint8{1},
+		},
+		{
+			name: "a restart in vain", plan: plan.Plan{Before: []plan.Step{module(disruption.Reboot)}},
+			view: with(func(v *decide.View) { v.Rebooted = true }), need: decide.Vain,
+		},
+		{
+			name: "a PF that failed holds no other up", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{pf(1): decide.Failed} }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.None), lane(2, disruption.None)}}, need: decide.Quiet, lanes: []uint8{2},
+		},
+		{
+			name: "all that is left has failed", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{pf(1): decide.Failed} }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.None)}}, need: decide.Spent,
+		},
+		{
+			name: "what failed a moment ago has to wait", view: with(func(v *decide.View) {
+				v.Tries = map[hw.PCIAddr]decide.Try{pf(1): decide.Failing, pf(2): decide.Failed}
+			}),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.None), lane(2, disruption.None)}}, need: decide.Cooling,
+		},
+		{
+			name: "steps of the node that failed hold no PF up", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{{}: decide.Failed} }),
+			plan: plan.Plan{Before: []plan.Step{module(disruption.None)}, Lanes: []plan.Lane{lane(1, disruption.None)}}, need: decide.Quiet, lanes: []uint8{1}, before: 1,
+		},
+		{
+			name: "a reload of rules goes with those who change them", view: with(func(v *decide.View) { v.Held = held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}, After: []plan.Step{{Do: plan.ReloadUdev{}}}}, need: decide.Held, lanes: []uint8{1},
+		},
+		{
+			name: "the node's own last steps", view: calm,
+			plan: plan.Plan{After: []plan.Step{{Do: plan.RemoveFile{Path: "etc/udev/rules.d/x"}}, {Do: plan.ReloadUdev{}}}}, need: decide.Quiet,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			need, now := decide.Weigh(test.plan, test.view)
+			var lanes []uint8
+			for _, l := range now.Lanes {
+				lanes = append(lanes, l.PF.Bus)
+			}
+			if need != test.need || !slices.Equal(lanes, test.lanes) || len(now.Before) != test.before {
+				t.Errorf("got %s, PFs %v, %d steps of the node", need, lanes, len(now.Before))
+			}
+			for s := range now.Steps() {
+				if s.Class == disruption.Reboot {
+					t.Errorf("step %s is to be carried out", s.Do.Does())
+				}
+			}
+		})
+	}
+}
+
+func TestTheCausesOfARestartAreSortedAndOnce(t *testing.T) {
+	p := plan.Plan{Before: []plan.Step{module(disruption.Reboot), module(disruption.None), module(disruption.Reboot)}}
+	if diff := cmp.Diff([]string{"LoadModule: no IOMMU"}, decide.Causes(p)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := decide.Causes(plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}); got != nil {
+		t.Errorf("got %v", got)
+	}
+}

@@ -37,6 +37,7 @@ const (
 	kindClusterRole        = "ClusterRole"
 	kindClusterRoleBinding = "ClusterRoleBinding"
 	kindConfigMap          = "ConfigMap"
+	kindSecret             = "Secret"
 	kindService            = "Service"
 	kindNetworkPolicy      = "NetworkPolicy"
 	kindDaemonSet          = "DaemonSet"
@@ -52,7 +53,7 @@ const (
 // groupVersion is the API group and version of a kind.
 func groupVersion(kind string) schema.GroupVersion {
 	switch kind {
-	case kindServiceAccount, kindConfigMap, kindService:
+	case kindServiceAccount, kindConfigMap, kindSecret, kindService:
 		return schema.GroupVersion{Version: "v1"}
 	case kindRole, kindRoleBinding, kindClusterRole, kindClusterRoleBinding:
 		return rbacv1.SchemeGroupVersion
@@ -278,11 +279,14 @@ func hostPath(name, path string, kind corev1.HostPathType) corev1.Volume {
 	}}
 }
 
-// secretVolume holds a certificate and its key.
+// secretVolume holds a certificate and its key, and nothing else that is in the Secret.
 func secretVolume(name, secret string) corev1.Volume {
-	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-		Secret: &corev1.SecretVolumeSource{SecretName: secret, DefaultMode: new(int32(0o440))},
-	}}
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		SecretName: secret, DefaultMode: new(int32(0o440)),
+		Items: []corev1.KeyToPath{
+			{Key: corev1.TLSCertKey, Path: corev1.TLSCertKey}, {Key: corev1.TLSPrivateKeyKey, Path: corev1.TLSPrivateKeyKey},
+		},
+	}}}
 }
 
 // everywhere tolerates every taint.

@@ -50,12 +50,7 @@ func Removal(s Settings) Objects {
 func newRenderer(config sriovv1.SriovOperatorConfig, s Settings) *renderer {
 	r := &renderer{Settings: s.withDefaults(), spec: config.Spec}
 	if config.UID != "" {
-		// The configuration may go before its objects: nothing waits for them, so no
-		// right to its finalizers is needed.
-		r.owner = []metav1.OwnerReference{{
-			APIVersion: sriovv1.SchemeGroupVersion.String(), Kind: sriovv1.KindSriovOperatorConfig,
-			Name: config.Name, UID: config.UID, Controller: new(true),
-		}}
+		r.owner = []metav1.OwnerReference{OwnerReference(&config)}
 	}
 	var unknown []string
 	r.gates, unknown = newGates(config.Spec.FeatureGates)
@@ -81,6 +76,9 @@ func (r *renderer) deploy(g Group) Deployment {
 	stays := map[Ref]bool{}
 	for _, o := range slices.Concat(apply, late) {
 		stays[RefOf(o)] = true
+	}
+	for _, ref := range r.secrets(g) {
+		stays[ref] = true
 	}
 	leftovers := slices.DeleteFunc(r.catalogue(g), func(ref Ref) bool { return stays[ref] })
 	return Deployment{Group: g, State: Deployed, Apply: apply, WhenServing: late, Delete: leftovers}
@@ -143,6 +141,7 @@ func (r *renderer) catalogue(g Group) []Ref {
 			r.refs(injectorClusterBinding, kindClusterRoleBinding),
 			r.refs(injectorName, kindClusterRole),
 			r.refs(injectorAccount, kindServiceAccount),
+			r.secrets(g),
 		)
 	case Exporter:
 		return slices.Concat(
@@ -155,6 +154,7 @@ func (r *renderer) catalogue(g Group) []Ref {
 			r.refs(proxyBinding, kindClusterRoleBinding),
 			r.refs(proxyRole, kindClusterRole),
 			r.refs(exporterAccount, kindServiceAccount),
+			r.secrets(g),
 		)
 	case Webhook:
 		return slices.Concat(
@@ -166,6 +166,7 @@ func (r *renderer) catalogue(g Group) []Ref {
 			r.refs(webhookClusterBinding, kindClusterRoleBinding),
 			r.refs(webhookName, kindClusterRole),
 			r.refs(webhookAccount, kindServiceAccount),
+			r.secrets(g),
 		)
 	}
 	return nil

@@ -65,6 +65,13 @@ type Link struct {
 	// Parent that of the netdev it is stacked on (vlan, macvlan); zero for none.
 	Master int `json:"master,omitempty"`
 	Parent int `json:"parent,omitempty"`
+	// Function is the PCI function that the netdev stands on directly; zero when
+	// there is none, and from kernels before 5.14, which do not say.
+	Function hw.PCIAddr `json:"function,omitzero"`
+	// PortName is which port of its switch the netdev is, and SwitchID which
+	// switch that is, in hex; empty when the driver does not say.
+	PortName string `json:"portName,omitempty"`
+	SwitchID string `json:"switchID,omitempty"`
 }
 
 // VFLink is what a PF says about one VF (IFLA_VFINFO_LIST).

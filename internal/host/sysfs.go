@@ -106,7 +106,7 @@ func PFNetdev(files fs.FS, dev hw.PCIAddr) (string, error) {
 	plain := ""
 	for _, name := range names {
 		port, err := ReadAttr(files, path.Join("sys/class/net", name, "phys_port_name"))
-		if err == nil && physicalPort(port) {
+		if err == nil && PhysicalPort(port) {
 			return name, nil
 		}
 		if plain == "" && (err != nil || port == "") {
@@ -116,10 +116,10 @@ func PFNetdev(files fs.FS, dev hw.PCIAddr) (string, error) {
 	return plain, nil
 }
 
-// physicalPort reports whether a phys_port_name is that of a wire: "p0", and
+// PhysicalPort reports whether a phys_port_name is that of a wire: "p0", and
 // "p0s1" for a split port (net/devlink/port.c,
 // __devlink_port_phys_port_name_get).
-func physicalPort(name string) bool {
+func PhysicalPort(name string) bool {
 	rest, ok := strings.CutPrefix(name, "p")
 	if !ok {
 		return false

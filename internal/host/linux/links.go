@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -78,6 +79,7 @@ func linkHeader(index int) []byte {
 // parseLink reads the body of an RTM_NEWLINK.
 func parseLink(b []byte) (host.Link, error) {
 	var link host.Link
+	var parent, bus string
 	elsewhere := false
 	err := decode(b, unix.SizeofIfInfomsg, func(a *netlink.AttributeDecoder) {
 		switch a.Type() {
@@ -97,6 +99,14 @@ func parseLink(b []byte) (host.Link, error) {
 			link.Parent = int(a.Uint32())
 		case unix.IFLA_LINK_NETNSID:
 			elsewhere = true
+		case unix.IFLA_PHYS_PORT_NAME:
+			link.PortName = a.String()
+		case unix.IFLA_PHYS_SWITCH_ID:
+			link.SwitchID = hex.EncodeToString(a.Bytes())
+		case unix.IFLA_PARENT_DEV_NAME:
+			parent = a.String()
+		case unix.IFLA_PARENT_DEV_BUS_NAME:
+			bus = a.String()
 		case unix.IFLA_LINKINFO:
 			a.Nested(texts(unix.IFLA_INFO_KIND, func(kind string) { link.Kind = kind }))
 		case unix.IFLA_PROP_LIST:
@@ -110,6 +120,11 @@ func parseLink(b []byte) (host.Link, error) {
 	link.Index = int(int32(binary.NativeEndian.Uint32(b[4:])))
 	link.AdminUp = binary.NativeEndian.Uint32(b[8:])&unix.IFF_UP != 0
 	slices.Sort(link.AltNames)
+	if bus == "pci" {
+		if link.Function, err = hw.ParsePCIAddr(parent); err != nil {
+			return host.Link{}, err
+		}
+	}
 	// With IFLA_LINK_NETNSID the index is one of another network namespace, and a
 	// pair's other end is no parent.
 	if elsewhere || link.Kind == "veth" || link.Kind == "netkit" {

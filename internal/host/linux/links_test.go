@@ -126,6 +126,10 @@ func TestADriverThatSaysNothingOfItsVFsIsUnsupported(t *testing.T) {
 func TestALinkIsReadFromItsMessage(t *testing.T) {
 	attrs := []netlink.Attribute{
 		text(unix.IFLA_IFNAME, "ens1f0"),
+		text(unix.IFLA_PHYS_PORT_NAME, "p0"),
+		{Type: unix.IFLA_PHYS_SWITCH_ID, Data: []byte{0x08, 0xc0, 0xeb}},
+		text(unix.IFLA_PARENT_DEV_NAME, "0000:5f:00.1"),
+		text(unix.IFLA_PARENT_DEV_BUS_NAME, "pci"),
 		u32(unix.IFLA_MTU, 9000),
 		u32(unix.IFLA_MAX_MTU, 9216),
 		u32(unix.IFLA_MASTER, 12),
@@ -142,6 +146,7 @@ func TestALinkIsReadFromItsMessage(t *testing.T) {
 		Index: 7, Name: "ens1f0", AltNames: []string{"enp1s0", "enp2s0"},
 		MAC: "02:00:00:00:00:01", PermMAC: "02:00:00:00:00:02", MTU: 9000, MaxMTU: 9216, AdminUp: true,
 		Encap: "ether", Kind: "vlan", Master: 12, Parent: 3,
+		Function: hw.PCIAddr{Bus: 0x5f, Function: 1}, PortName: "p0", SwitchID: "08c0eb",
 	}
 	got, err := parseLink(body(header, attrs...))
 	if err != nil {
@@ -153,6 +158,13 @@ func TestALinkIsReadFromItsMessage(t *testing.T) {
 	away, err := parseLink(body(header, append(attrs, u32(unix.IFLA_LINK_NETNSID, 0))...))
 	if err != nil || away.Parent != 0 {
 		t.Errorf("a parent in another network namespace: %d, %v", away.Parent, err)
+	}
+}
+
+func TestANetdevOnAnotherBusStandsOnNoPCIFunction(t *testing.T) {
+	got, err := parseLink(body(linkHeader(7), text(unix.IFLA_PARENT_DEV_NAME, "virtio0"), text(unix.IFLA_PARENT_DEV_BUS_NAME, "virtio")))
+	if err != nil || !got.Function.IsZero() {
+		t.Errorf("got %s, %v", got.Function, err)
 	}
 }
 

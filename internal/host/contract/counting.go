@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
@@ -40,7 +41,14 @@ func makesVFs(c check) {
 	if err := errors.Join(errOffset, errStride); err != nil {
 		c.Fatal(err)
 	}
+	device, err := host.ReadAttr(c.Files, c.attr("sriov_vf_device"))
+	if err != nil {
+		c.Fatal(err)
+	}
 	for i, vf := range c.vfs(2) {
+		if got, err := host.ReadAttr(c.Files, host.Attr(vf, "device")); err != nil || strings.TrimLeft(got, "0x") != strings.TrimLeft(device, "0") {
+			c.Errorf("the device of VF %d is %q, %v; the PF says %q", i, got, err, device)
+		}
 		if want := c.pf.Addr.Routed(offset + i*stride); vf != want {
 			c.Errorf("VF %d is %s, want %s", i, vf, want)
 		}

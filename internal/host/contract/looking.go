@@ -24,6 +24,7 @@ func looking() []test {
 		{name: "what does not exist is fs.ErrNotExist", run: showsMissing},
 		{name: "a folder is listed in order", run: listsInOrder},
 		{name: "a port name is an attribute of its netdev", run: showsPortName},
+		{name: "the list of netdevs says on what each stands", run: listsFunctions},
 		{name: "an eSwitch that does not exist is ErrUnsupported", run: noEswitch, needs: func(pf PF) bool { return !pf.HasEswitch }},
 		{name: "a devlink parameter that does not exist is ErrUnsupported", run: noParam},
 		{name: "an IOMMU that is on has a group for the PF", run: showsGroup, needs: hasVFIO},
@@ -153,6 +154,23 @@ func showsPortName(c check) {
 	}
 	if err != nil || got != c.pf.PortName {
 		c.Errorf("%s is %q, %v; want %q", name, got, err, c.pf.PortName)
+	}
+}
+
+// listsFunctions asks for what kernels since 5.14 say.
+func listsFunctions(c check) {
+	for _, function := range []hw.PCIAddr{c.pf.Addr, c.makeVFs(1)[0]} {
+		l := c.awaitNetdev(function)
+		if l.Function != function {
+			c.Errorf("%s stands on %s, want %s", l.Name, l.Function, function)
+		}
+		for attr, want := range map[string]string{"phys_port_name": l.PortName, "phys_switch_id": l.SwitchID} {
+			name := path.Join("sys/class/net", l.Name, attr)
+			got, err := host.ReadAttr(c.Files, name)
+			if got != want || err != nil && !errors.Is(err, syscall.EOPNOTSUPP) {
+				c.Errorf("%s is %q, %v; the list says %q", name, got, err, want)
+			}
+		}
 	}
 }
 

@@ -25,8 +25,10 @@ func New(desc Description) (*Machine, error) {
 	m := &Machine{
 		nodeName:  desc.NodeName,
 		functions: map[hw.PCIAddr]*function{},
+		byAddr:    map[string]*function{},
+		byName:    newNames[*netdev](),
 		iommu:     desc.IOMMU == nil || *desc.IOMMU,
-		rdmaDevs:  map[string]*function{},
+		rdmaDevs:  newNames[*function](),
 		drivers:   map[string]bool{},
 		modules:   map[string]moduleKind{},
 		loaded:    map[string]bool{},
@@ -36,6 +38,7 @@ func New(desc Description) (*Machine, error) {
 	}
 	m.trouble = trouble{faults: map[string]fault{}, budget: -1, crashed: make(chan struct{})}
 	m.trouble.idle = sync.NewCond(&m.mu)
+	m.root = m.fileSystem()
 	b := builder{m: m, desc: desc}
 	m.addNetdev(&netdev{Link: host.Link{Name: "lo", MTU: 65536, AdminUp: true, Encap: "loopback"}, rep: -1})
 	for _, step := range []func() error{b.rdma, b.installModules, b.devices, b.pfs, b.placeVFs, b.loadModules, b.vfs, b.links} {
@@ -105,7 +108,7 @@ func (b builder) install(names ...string) {
 // loadModules comes before the VFs, so that these are bound as they appear.
 func (b builder) loadModules() error {
 	for i, name := range b.desc.Modules {
-		if err := b.m.loadModule(name); err != nil {
+		if err := b.m.loadModule(startClock(), name); err != nil {
 			return wrong(fmt.Sprintf("modules[%d]", i), "load %s: %w", name, err)
 		}
 	}
@@ -137,14 +140,14 @@ func (b builder) function(path, pci, vendor, device string) (*function, error) {
 	if b.m.functions[addr] != nil {
 		return nil, wrong(path+".pci", "%s is described twice", addr)
 	}
-	f := &function{addr: addr, dir: deviceDir(addr, addr), class: "020000", lock: newLock()}
+	f := &function{addr: addr, name: addr.String(), dir: deviceDir(addr, addr), class: "020000", lock: newLock()}
 	if f.vendor, err = hw.ParseID(vendor); err != nil {
 		return nil, wrong(path+".vendor", "%w", err)
 	}
 	if f.device, err = hw.ParseID(device); err != nil {
 		return nil, wrong(path+".device", "%w", err)
 	}
-	b.m.functions[addr] = f
+	b.m.enlist(f)
 	if bus := strings.Split(f.dir, "/")[1]; !slices.Contains(b.m.buses, bus) {
 		b.m.buses = append(b.m.buses, bus)
 		slices.Sort(b.m.buses)
@@ -225,7 +228,7 @@ func (b builder) pf(path string, d PFDescription, nic model) error {
 	}
 	b.m.loaded[moduleName(nic.driver)] = true
 	b.m.drivers[nic.driver] = true
-	return b.m.bind(f, nic.driver)
+	return b.m.bind(startClock(), f, nic.driver)
 }
 
 // checkPF looks at the fields that no later step would refuse.
@@ -345,9 +348,9 @@ func (b builder) vfs() error {
 		if d.NumVFs > 0 {
 			// udev would have loaded the VFs' driver at boot.
 			if b.m.modules[moduleName(pf.model.vfDriver)] == moduleThere {
-				_ = b.m.loadModule(pf.model.vfDriver)
+				_ = b.m.loadModule(startClock(), pf.model.vfDriver)
 			}
-			if err := b.m.storeNumVFs(pf, d.NumVFs); err != nil {
+			if err := b.m.storeNumVFs(startClock(), pf, d.NumVFs); err != nil {
 				return wrong(fmt.Sprintf("pfs[%d].numvfs", i), "%w", err)
 			}
 		}
@@ -364,7 +367,7 @@ func (b builder) vfs() error {
 func (b builder) vf(f *function, d VFDescription) error {
 	m := b.m
 	if d.MAC != "" || d.Driver != "" {
-		m.unbind(f)
+		m.unbind(startClock(), f)
 	}
 	if d.MAC != "" {
 		mac, err := hw.ParseMAC(d.MAC)
@@ -375,10 +378,10 @@ func (b builder) vf(f *function, d VFDescription) error {
 	}
 	driver := cmp.Or(d.Driver, f.native)
 	if driver != noDriver && f.driver == "" {
-		if err := m.loadModule(driver); err != nil {
+		if err := m.loadModule(startClock(), driver); err != nil {
 			return err
 		}
-		if err := m.bind(f, driver); err != nil {
+		if err := m.bind(startClock(), f, driver); err != nil {
 			return err
 		}
 	}

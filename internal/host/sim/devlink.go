@@ -75,14 +75,14 @@ func (d devlink) Param(ctx context.Context, dev hw.PCIAddr, name string) (string
 
 // SetEswitchMode implements host.DevlinkControl.
 func (d devlink) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode hw.EswitchMode) error {
-	err := d.m.change(ctx, func() error { return d.m.setEswitch(dev, mode) }, "devlink:"+dev.String()+"/eswitch")
+	err := d.m.change(ctx, func(c *clock) error { return d.m.setEswitch(c, dev, mode) }, "devlink:"+dev.String()+"/eswitch")
 	if err != nil {
 		return fmt.Errorf("set the eSwitch mode of %s to %s: %w", dev, mode, err)
 	}
 	return nil
 }
 
-func (m *Machine) setEswitch(dev hw.PCIAddr, mode hw.EswitchMode) error {
+func (m *Machine) setEswitch(c *clock, dev hw.PCIAddr, mode hw.EswitchMode) error {
 	m.mu.Lock()
 	f := m.functions[dev]
 	ok := offersEswitch(f)
@@ -93,8 +93,8 @@ func (m *Machine) setEswitch(dev hw.PCIAddr, mode hw.EswitchMode) error {
 	if mode != hw.EswitchLegacy && mode != hw.EswitchSwitchdev {
 		return syscall.EINVAL
 	}
-	f.lock.acquire()
-	defer f.lock.release()
+	c.acquire(f.lock)
+	defer c.release(f.lock)
 	m.mu.Lock()
 	same, refused, n := f.sriov.eswitch == mode, eswitchRefusal(f), f.sriov.num
 	m.mu.Unlock()
@@ -105,7 +105,7 @@ func (m *Machine) setEswitch(dev hw.PCIAddr, mode hw.EswitchMode) error {
 		return refused
 	}
 	takes := m.takes()
-	pass(takes.Eswitch + takes.EswitchVF*time.Duration(n))
+	c.pass(takes.Eswitch + takes.EswitchVF*time.Duration(n))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dropRepresentors(f)
@@ -139,8 +139,8 @@ func eswitchRefusal(f *function) error {
 
 // SetParam implements host.DevlinkControl.
 func (d devlink) SetParam(ctx context.Context, dev hw.PCIAddr, name, value string) error {
-	err := d.m.change(ctx, func() error {
-		pass(d.m.takes().Param)
+	err := d.m.change(ctx, func(c *clock) error {
+		c.pass(d.m.takes().Param)
 		d.m.mu.Lock()
 		defer d.m.mu.Unlock()
 		f := d.m.functions[dev]
@@ -202,8 +202,8 @@ func (m *Machine) dropRepresentors(pf *function) {
 
 // Create implements host.VDPAControl.
 func (d devlink) Create(ctx context.Context, vf hw.PCIAddr, t hw.VDPAType) error {
-	err := d.m.change(ctx, func() error {
-		pass(d.m.takes().VDPA)
+	err := d.m.change(ctx, func(c *clock) error {
+		c.pass(d.m.takes().VDPA)
 		d.m.mu.Lock()
 		defer d.m.mu.Unlock()
 		f := d.m.functions[vf]
@@ -230,8 +230,8 @@ func (d devlink) Create(ctx context.Context, vf hw.PCIAddr, t hw.VDPAType) error
 
 // Delete implements host.VDPAControl.
 func (d devlink) Delete(ctx context.Context, vf hw.PCIAddr) error {
-	err := d.m.change(ctx, func() error {
-		pass(d.m.takes().VDPA)
+	err := d.m.change(ctx, func(c *clock) error {
+		c.pass(d.m.takes().VDPA)
 		d.m.mu.Lock()
 		defer d.m.mu.Unlock()
 		if f := d.m.functions[vf]; f != nil && f.vdpa != hw.VDPANone {

@@ -133,12 +133,13 @@ func (m *Machine) tellPCI(f *function, action string) {
 
 // tell is a uevent of a netdev, and its message on the link group.
 func (m *Machine) tell(nd *netdev, action string) {
-	m.emit(host.Event{Source: host.FromKernel, Action: action, Subsystem: "net", Path: nd.dir()}, nil, nd)
-	linkAction := "change"
-	if action == "remove" {
-		linkAction = "remove"
+	e := host.Event{Source: host.FromKernel, Action: action, Subsystem: "net", Path: nd.dir()}
+	m.emit(e, nil, nd)
+	e.Source = host.FromLinks
+	if action != "remove" {
+		e.Action = "change"
 	}
-	m.emit(host.Event{Source: host.FromLinks, Action: linkAction, Subsystem: "net", Path: nd.dir()}, nil, nd)
+	m.emit(e, nil, nd)
 }
 
 // tellLink is a change of a netdev that no uevent tells (RTM_NEWLINK).
@@ -192,7 +193,7 @@ func (m *Machine) udevStep() bool {
 	m.mu.Unlock()
 	if module != "" {
 		// A module that does not load is logged by udev and holds nothing up.
-		_ = m.loadModule(module)
+		_ = m.loadModule(startClock(), module)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -220,7 +221,8 @@ func (m *Machine) udevRename(nd *netdev) {
 		return
 	}
 	if name := m.udevName(nd); name != "" {
-		nd.Name = name
+		m.hide(nd)
+		nd.Name, m.byName.by[name] = name, nd
 		m.tell(nd, "move")
 	}
 }
@@ -232,8 +234,8 @@ var _ host.UdevControl = udevControl{}
 
 // Reload implements host.UdevControl.
 func (u udevControl) Reload(ctx context.Context) error {
-	err := u.m.change(ctx, func() error {
-		pass(u.m.takes().UdevReload)
+	err := u.m.change(ctx, func(c *clock) error {
+		c.pass(u.m.takes().UdevReload)
 		return nil
 	}, "udev:reload")
 	if err != nil {

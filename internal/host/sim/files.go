@@ -40,33 +40,32 @@ func (m *Machine) walk(name string, last followLast) (entry, error) {
 	if !fs.ValidPath(name) {
 		return entry{}, fs.ErrInvalid
 	}
-	at := m.root()
-	var done []string // the real path of at
-	todo := strings.Split(name, "/")
 	if name == "." {
-		todo = nil
+		return m.root, nil
 	}
-	for hops := 0; len(todo) > 0; {
+	at, done := m.root, 0 // name[:done] is the real path of at
+	for hops := 0; done < len(name); {
 		if at.attr != nil {
 			return entry{}, syscall.ENOTDIR
 		}
-		next, ok := at.lookup(todo[0])
+		first, rest, deeper := strings.Cut(name[done:], "/")
+		next, ok := at.lookup(first)
 		if !ok {
 			return entry{}, syscall.ENOENT
 		}
-		if next.link == "" || len(todo) == 1 && last == asLink {
-			at, done, todo = next, append(done, todo[0]), todo[1:]
+		if next.link == "" || !deeper && last == asLink {
+			at, done = next, len(name)-len(rest)
 			continue
 		}
 		if hops++; hops > maxLinks {
 			return entry{}, syscall.ELOOP
 		}
 		// The folder of the link is a real path, so ".." can be resolved as text.
-		target := path.Join(path.Join(done...), next.link)
-		if !fs.ValidPath(target) {
+		name = path.Join(name[:done], next.link, rest)
+		if !fs.ValidPath(name) {
 			return entry{}, syscall.ENOENT
 		}
-		at, done, todo = m.root(), nil, append(strings.Split(target, "/"), todo[1:]...)
+		at, done = m.root, 0
 	}
 	return at, nil
 }
@@ -128,8 +127,9 @@ func (f files) ReadFile(name string) ([]byte, error) {
 	}
 	if e.attr.serial != nil {
 		f.m.mu.Unlock()
-		e.attr.serial.acquire()
-		e.attr.serial.release()
+		c := startClock()
+		c.acquire(e.attr.serial)
+		c.release(e.attr.serial)
 		f.m.mu.Lock()
 	}
 	s, err := e.attr.read()
@@ -150,9 +150,10 @@ func (f files) ReadDir(name string) ([]fs.DirEntry, error) {
 	if e.dir == nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
 	}
-	var out []fs.DirEntry
-	for _, child := range e.dir.list() {
-		out = append(out, fs.FileInfoToDirEntry(infoOf(child)))
+	children := e.dir.list()
+	out := make([]fs.DirEntry, 0, len(children))
+	for _, child := range children {
+		out = append(out, infoOf(child))
 	}
 	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return out, nil
@@ -192,14 +193,14 @@ func (f files) ReadLink(name string) (string, error) {
 
 // WriteAttr implements host.AttrWriter.
 func (f files) WriteAttr(ctx context.Context, name, value string) error {
-	err := f.m.change(ctx, func() error { return f.write(name, value) }, name, name+"="+strings.TrimRight(value, "\n"))
+	err := f.m.change(ctx, func(c *clock) error { return f.write(c, name, value) }, name, name+"="+strings.TrimRight(value, "\n"))
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: name, Err: err}
 	}
 	return nil
 }
 
-func (f files) write(name, value string) error {
+func (f files) write(c *clock, name, value string) error {
 	f.m.mu.Lock()
 	e, err := f.m.walk(name, asTarget)
 	f.m.mu.Unlock()
@@ -213,7 +214,7 @@ func (f files) write(name, value string) error {
 	case value == "":
 		return nil // fs/sysfs/file.c, sysfs_kf_write: nothing is no write
 	}
-	return e.attr.write(value)
+	return e.attr.write(c, value)
 }
 
 // Replace implements host.ConfWriter. The machine's files are those below etc/.
@@ -247,15 +248,15 @@ func (f files) conf(ctx context.Context, name string, work func() error) error {
 	if !fs.ValidPath(name) || !strings.HasPrefix(name, "etc/") {
 		return fs.ErrInvalid
 	}
-	return f.m.change(ctx, func() error {
-		pass(f.m.takes().Conf)
+	return f.m.change(ctx, func(c *clock) error {
+		c.pass(f.m.takes().Conf)
 		f.m.mu.Lock()
 		defer f.m.mu.Unlock()
 		return work()
 	}, name)
 }
 
-// info is what stat says of an entry.
+// info is what stat and a listing say of an entry.
 type info struct {
 	name string
 	mode fs.FileMode
@@ -286,6 +287,12 @@ func (i info) ModTime() time.Time { return time.Time{} }
 
 // IsDir implements fs.FileInfo.
 func (i info) IsDir() bool { return i.mode.IsDir() }
+
+// Type implements fs.DirEntry.
+func (i info) Type() fs.FileMode { return i.mode.Type() }
+
+// Info implements fs.DirEntry.
+func (i info) Info() (fs.FileInfo, error) { return i, nil }
 
 // Sys implements fs.FileInfo.
 func (i info) Sys() any { return nil }

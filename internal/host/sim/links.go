@@ -92,17 +92,13 @@ func (m *Machine) startRDMA(f *function, guid hw.GUID) {
 	if !f.model.rdma || m.rdma == "" {
 		return
 	}
-	for n := 0; f.rdma == ""; n++ {
-		if name := fmt.Sprintf("mlx5_%d", n); m.rdmaDevs[name] == nil {
-			f.rdma, f.guid = name, guid
-			m.rdmaDevs[name] = f
-		}
-	}
+	f.rdma, f.guid = m.rdmaDevs.fresh("mlx5_"), guid
+	m.rdmaDevs.by[f.rdma] = f
 }
 
 // stopNIC takes everything away that the driver made. m.mu is held.
 func (m *Machine) stopNIC(f *function) {
-	delete(m.rdmaDevs, f.rdma)
+	m.rdmaDevs.drop(f.rdma)
 	f.rdma, f.guid, f.vdpa = "", 0, hw.VDPANone
 	for _, nd := range slices.Clone(f.netdevs) {
 		m.dropNetdev(nd)
@@ -158,16 +154,11 @@ func (m *Machine) addNetdev(nd *netdev) {
 		if nd.Encap == "infiniband" {
 			prefix = "ib"
 		}
-		taken := map[string]bool{"": true}
-		for _, o := range m.netdevs {
-			taken[o.Name] = taken[o.Name] || !o.away
-		}
-		for n := 0; taken[nd.Name]; n++ {
-			nd.Name = prefix + strconv.Itoa(n)
-		}
+		nd.Name = m.byName.fresh(prefix)
 		nd.kernelName = nd.Name
 	}
 	m.netdevs = append(m.netdevs, nd)
+	m.byName.by[nd.Name] = nd
 	if nd.owner != nil {
 		nd.owner.netdevs = append(nd.owner.netdevs, nd)
 	}
@@ -176,25 +167,27 @@ func (m *Machine) addNetdev(nd *netdev) {
 
 func (m *Machine) dropNetdev(nd *netdev) {
 	nd.gone = true
-	same := func(o *netdev) bool { return o == nd }
-	m.netdevs = slices.DeleteFunc(m.netdevs, same)
+	m.hide(nd)
+	if i, ok := m.position(nd.Index); ok {
+		m.netdevs = slices.Delete(m.netdevs, i, i+1)
+	}
 	if nd.owner != nil {
-		nd.owner.netdevs = slices.DeleteFunc(nd.owner.netdevs, same)
+		nd.owner.netdevs = slices.DeleteFunc(nd.owner.netdevs, func(o *netdev) bool { return o == nd })
 	}
 	if !nd.away {
 		m.tell(nd, "remove")
 	}
 }
 
-// named finds a netdev of the host's network namespace; nil for none.
-func (m *Machine) named(name string) *netdev {
-	for _, nd := range m.netdevs {
-		if nd.Name == name && !nd.away {
-			return nd
-		}
+// hide frees the netdev's name in the host's network namespace.
+func (m *Machine) hide(nd *netdev) {
+	if m.byName.by[nd.Name] == nd {
+		m.byName.drop(nd.Name)
 	}
-	return nil
 }
+
+// named finds a netdev of the host's network namespace; nil for none.
+func (m *Machine) named(name string) *netdev { return m.byName.by[name] }
 
 // netdevOf is a function's own netdev, which is no representor; nil for none.
 func (m *Machine) netdevOf(f *function) *netdev {
@@ -220,15 +213,24 @@ func (l links) Links(ctx context.Context) ([]host.Link, error) {
 		return nil, fmt.Errorf("list netdevs: %w", err)
 	}
 	defer l.m.mu.Unlock()
-	var out []host.Link
+	out := make([]host.Link, 0, len(l.m.netdevs))
 	for _, nd := range l.m.netdevs {
 		if !nd.away {
-			link := nd.Link
-			link.AltNames = slices.Clone(nd.AltNames)
-			out = append(out, link)
+			out = append(out, nd.told())
 		}
 	}
 	return out, nil
+}
+
+// told is what a list of netdevs says of one.
+func (nd *netdev) told() host.Link {
+	link := nd.Link
+	link.AltNames = slices.Clone(nd.AltNames)
+	link.PortName, link.SwitchID = nd.port, nd.switchID
+	if nd.owner != nil && !nd.owner.model.virtio {
+		link.Function = nd.owner.addr
+	}
+	return link
 }
 
 // VFs implements host.LinkReader.
@@ -285,12 +287,14 @@ func (l links) TCOffload(ctx context.Context, name string) (hw.Feature, error) {
 
 // indexed finds a netdev of the host's network namespace; nil for none.
 func (m *Machine) indexed(index int) *netdev {
-	for _, nd := range m.netdevs {
-		if nd.Index == index && !nd.away {
-			return nd
-		}
+	if i, ok := m.position(index); ok && !m.netdevs[i].away {
+		return m.netdevs[i]
 	}
 	return nil
+}
+
+func (m *Machine) position(index int) (int, bool) {
+	return slices.BinarySearchFunc(m.netdevs, index, func(nd *netdev, index int) int { return cmp.Compare(nd.Index, index) })
 }
 
 // function names a netdev's PCI function, for the addresses of faults.
@@ -298,7 +302,7 @@ func (l links) function(index int) string {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
 	if nd := l.m.indexed(index); nd != nil && nd.owner != nil && nd.rep < 0 {
-		return nd.owner.addr.String()
+		return nd.owner.name
 	}
 	return ""
 }
@@ -316,10 +320,10 @@ func (l links) name(index int) string {
 // for all netdevs (net/core/rtnetlink.c).
 func (l links) set(ctx context.Context, index int, what string, takes func(Delays) time.Duration, work func(*netdev) error) error {
 	name := l.name(index)
-	err := l.m.change(ctx, func() error {
-		l.m.rtnl.acquire()
-		defer l.m.rtnl.release()
-		pass(takes(l.m.takes()))
+	err := l.m.change(ctx, func(c *clock) error {
+		c.acquire(l.m.rtnl)
+		defer c.release(l.m.rtnl)
+		c.pass(takes(l.m.takes()))
 		l.m.mu.Lock()
 		defer l.m.mu.Unlock()
 		nd := l.m.indexed(index)
@@ -374,10 +378,10 @@ func (l links) SetUp(ctx context.Context, index int) error {
 // setVF runs a change of one VF through its PF.
 func (l links) setVF(ctx context.Context, pfIndex, vf int, what string, takes func(Delays) time.Duration, work func(pf *function, v *virtual) error) error {
 	name := l.name(pfIndex)
-	err := l.m.change(ctx, func() error {
-		l.m.rtnl.acquire()
-		defer l.m.rtnl.release()
-		pass(takes(l.m.takes()))
+	err := l.m.change(ctx, func(c *clock) error {
+		c.acquire(l.m.rtnl)
+		defer c.release(l.m.rtnl)
+		c.pass(takes(l.m.takes()))
 		l.m.mu.Lock()
 		defer l.m.mu.Unlock()
 		nd := l.m.indexed(pfIndex)

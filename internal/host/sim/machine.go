@@ -24,9 +24,11 @@ type Machine struct {
 
 	mu        sync.Mutex // guards all that follows, for moments only
 	functions map[hw.PCIAddr]*function
-	buses     []string  // the root buses, as sysfs names them, sorted
-	netdevs   []*netdev // in the order of their indices
-	rdmaDevs  map[string]*function
+	buses     []string             // the root buses, as sysfs names them, sorted
+	byAddr    map[string]*function // the same, by the address as sysfs writes it
+	netdevs   []*netdev            // in the order of their indices
+	byName    names[*netdev]       // those of the host's network namespace
+	rdmaDevs  names[*function]
 	lastIndex int
 	lastGroup int
 	iommu     bool
@@ -40,6 +42,7 @@ type Machine struct {
 	watchers  []*watcher
 	udev      udevQueue
 	trouble   trouble
+	root      entry // of the file system
 
 	// The kernel's own locks, held for as long as its work takes. Order: a
 	// function's lock, then rescan, then rtnl.
@@ -64,7 +67,9 @@ type confFile struct {
 // function is a PCI function.
 type function struct {
 	addr           hw.PCIAddr
-	dir            string // its folder in sysfs, without "sys/"
+	name           string  // the address, as sysfs writes it
+	dir            string  // its folder in sysfs, without "sys/"
+	tree           *folder // what is in the folder; nil until somebody looks
 	vendor, device hw.ID
 	class          string
 	numa           int
@@ -118,10 +123,12 @@ type netdev struct {
 	port       string
 	switchID   string
 	tc         hw.Feature
+	tree       *folder // its folder in sysfs; nil until somebody looks
 }
 
-// Delays are how long the kernel and udev take. The zero value is no time at all,
-// and then every call returns with everything done, udev's work included.
+// Delays are how long the kernel and udev take, what the simulation itself needs
+// for it included. The zero value is no time at all, and then every call returns
+// with everything done, udev's work included.
 type Delays struct {
 	NumVFs     time.Duration // a write to sriov_numvfs, before its first VF
 	AddVF      time.Duration // each VF that it makes, without the probe
@@ -147,14 +154,6 @@ type Delays struct {
 	RescanLock bool
 }
 
-// lock is one of the kernel's mutexes. A channel, so that waiting for it is
-// waiting on an event.
-type lock chan struct{}
-
-func newLock() lock     { return make(lock, 1) }
-func (l lock) acquire() { l <- struct{}{} }
-func (l lock) release() { <-l }
-
 // SetDelays changes how long things take from now on.
 func (m *Machine) SetDelays(d Delays) {
 	m.mu.Lock()
@@ -166,15 +165,6 @@ func (m *Machine) takes() Delays {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.delays
-}
-
-// pass lets simulated time go by. The kernel does not stop because the caller
-// did, so there is no context.
-func pass(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	<-time.NewTimer(d).C
 }
 
 // NodeName is the description's name for the machine; empty when it has none.
@@ -203,6 +193,7 @@ func (m *Machine) TakeVF(ref hw.VFRef) error {
 		return err
 	}
 	m.tell(nd, "remove")
+	m.hide(nd)
 	nd.away = true
 	return nil
 }
@@ -217,6 +208,7 @@ func (m *Machine) ReturnVF(ref hw.VFRef) error {
 		return err
 	}
 	nd.away = false
+	m.byName.by[nd.Name] = nd
 	m.tell(nd, "add")
 	return nil
 }
@@ -294,6 +286,16 @@ func (m *Machine) vf(ref hw.VFRef) *function {
 
 // ref names a VF by its role.
 func (f *function) ref() hw.VFRef { return hw.VFRef{PF: f.vf.pf.addr, Index: f.vf.index} }
+
+// enlist puts a function on its bus.
+func (m *Machine) enlist(f *function) {
+	m.functions[f.addr], m.byAddr[f.name] = f, f
+}
+
+func (m *Machine) delist(f *function) {
+	delete(m.functions, f.addr)
+	delete(m.byAddr, f.name)
+}
 
 // sorted are all functions in the order of their addresses.
 func (m *Machine) sorted() []*function {

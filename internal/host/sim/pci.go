@@ -32,13 +32,13 @@ func (m *Machine) newGroup() int {
 
 // storeNumVFs is a write to sriov_numvfs. The order of the checks is that of
 // drivers/pci/iov.c, sriov_numvfs_store.
-func (m *Machine) storeNumVFs(pf *function, n int) error {
+func (m *Machine) storeNumVFs(c *clock, pf *function, n int) error {
 	s := pf.sriov
 	if n > s.total {
 		return syscall.ERANGE
 	}
-	pf.lock.acquire()
-	defer pf.lock.release()
+	c.acquire(pf.lock)
+	defer c.release(pf.lock)
 	m.mu.Lock()
 	now, driver := s.num, pf.driver
 	m.mu.Unlock()
@@ -50,27 +50,27 @@ func (m *Machine) storeNumVFs(pf *function, n int) error {
 	case n != 0 && now != 0:
 		return syscall.EBUSY
 	}
-	pass(m.takes().NumVFs)
+	c.pass(m.takes().NumVFs)
 	if m.takes().RescanLock {
-		m.rescan.acquire()
-		defer m.rescan.release()
+		c.acquire(m.rescan)
+		defer c.release(m.rescan)
 	}
 	if n == 0 {
-		m.removeVFs(pf)
+		m.removeVFs(c, pf)
 		return nil
 	}
-	return m.addVFs(pf, n)
+	return m.addVFs(c, pf, n)
 }
 
 // addVFs is sriov_enable: the count is set only when all VFs are there.
-func (m *Machine) addVFs(pf *function, n int) error {
+func (m *Machine) addVFs(c *clock, pf *function, n int) error {
 	for i := range n {
-		vf := m.addVF(pf, i)
+		vf := m.addVF(c, pf, i)
 		// pci_bus_add_device probes within the write. A driver that fails to
 		// probe fails no write.
-		vf.lock.acquire()
-		_ = m.attach(vf)
-		vf.lock.release()
+		c.acquire(vf.lock)
+		_ = m.attach(c, vf)
+		c.release(vf.lock)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,37 +80,37 @@ func (m *Machine) addVFs(pf *function, n int) error {
 	return nil
 }
 
-func (m *Machine) addVF(pf *function, i int) *function {
-	pass(m.takes().AddVF)
+func (m *Machine) addVF(c *clock, pf *function, i int) *function {
+	c.pass(m.takes().AddVF)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := pf.sriov
 	addr := pf.addr.Routed(s.offset + i*s.stride)
 	vf := &function{
-		addr: addr, dir: deviceDir(pf.addr, addr), vendor: pf.vendor, device: pf.model.vfDevice,
+		addr: addr, name: addr.String(), dir: deviceDir(pf.addr, addr), vendor: pf.vendor, device: pf.model.vfDevice,
 		class: pf.class, numa: pf.numa, group: m.newGroup(), model: pf.model, native: pf.model.vfDriver,
 		vf: &virtual{pf: pf, index: i}, lock: newLock(),
 	}
-	m.functions[addr] = vf
+	m.enlist(vf)
 	s.vfs = append(s.vfs, vf)
 	m.tellPCI(vf, "add")
 	return vf
 }
 
 // removeVFs is sriov_disable: in the order of the indices (sriov_del_vfs).
-func (m *Machine) removeVFs(pf *function) {
+func (m *Machine) removeVFs(c *clock, pf *function) {
 	m.mu.Lock()
 	m.dropRepresentors(pf)
 	vfs := slices.Clone(pf.sriov.vfs)
 	m.mu.Unlock()
 	for _, vf := range vfs {
-		vf.lock.acquire()
-		m.unbind(vf)
-		vf.lock.release()
-		pass(m.takes().RemoveVF)
+		c.acquire(vf.lock)
+		m.unbind(c, vf)
+		c.release(vf.lock)
+		c.pass(m.takes().RemoveVF)
 		m.mu.Lock()
 		vf.gone = true
-		delete(m.functions, vf.addr)
+		m.delist(vf)
 		pf.sriov.vfs[vf.vf.index] = nil
 		m.tellPCI(vf, "remove")
 		m.mu.Unlock()
@@ -119,7 +119,7 @@ func (m *Machine) removeVFs(pf *function) {
 	pf.sriov.vfs, pf.sriov.num = nil, 0
 	m.tellPCI(pf, "change")
 	m.mu.Unlock()
-	pass(m.takes().RemoveTail)
+	c.pass(m.takes().RemoveTail)
 }
 
 // matching is the driver that the bus offers the function to: an override
@@ -144,7 +144,7 @@ func mayProbe(f *function) bool {
 
 // attach is device_attach: it looks for a driver and is content with none. The
 // function's lock is held.
-func (m *Machine) attach(f *function) error {
+func (m *Machine) attach(c *clock, f *function) error {
 	m.mu.Lock()
 	driver := m.matching(f)
 	skip := f.gone || f.driver != "" || driver == "" || !mayProbe(f)
@@ -152,12 +152,12 @@ func (m *Machine) attach(f *function) error {
 	if skip {
 		return nil
 	}
-	return m.bind(f, driver)
+	return m.bind(c, f, driver)
 }
 
 // bind probes the function with a driver. The function's lock is held.
-func (m *Machine) bind(f *function, driver string) error {
-	pass(m.takes().Bind)
+func (m *Machine) bind(c *clock, f *function, driver string) error {
+	c.pass(m.takes().Bind)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -183,7 +183,7 @@ func (m *Machine) bind(f *function, driver string) error {
 
 // unbind takes the driver away, and waits for a program that holds the function.
 // The function's lock is held.
-func (m *Machine) unbind(f *function) {
+func (m *Machine) unbind(c *clock, f *function) {
 	m.mu.Lock()
 	held, bound := f.held, f.driver != ""
 	m.mu.Unlock()
@@ -192,13 +192,13 @@ func (m *Machine) unbind(f *function) {
 	}
 	if held != nil {
 		m.busy(-1)
-		<-held
+		c.await(held)
 		m.busy(1)
 	}
 	if f.sriov != nil && f.sriov.num > 0 {
-		m.removeVFs(f)
+		m.removeVFs(c, f)
 	}
-	pass(m.takes().Unbind)
+	c.pass(m.takes().Unbind)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopNIC(f)
@@ -207,13 +207,13 @@ func (m *Machine) unbind(f *function) {
 }
 
 // storeBind is a write to drivers/<driver>/bind (drivers/base/bus.c, bind_store).
-func (m *Machine) storeBind(driver, value string) error {
+func (m *Machine) storeBind(c *clock, driver, value string) error {
 	f := m.functionNamed(value)
 	if f == nil {
 		return syscall.ENODEV
 	}
-	f.lock.acquire()
-	defer f.lock.release()
+	c.acquire(f.lock)
+	defer c.release(f.lock)
 	m.mu.Lock()
 	match, bound, may := m.matching(f) == driver, f.driver != "", mayProbe(f)
 	m.mu.Unlock()
@@ -225,48 +225,44 @@ func (m *Machine) storeBind(driver, value string) error {
 	case !may:
 		return syscall.ENODEV
 	}
-	return m.bind(f, driver)
+	return m.bind(c, f, driver)
 }
 
 // storeUnbind is a write to drivers/<driver>/unbind.
-func (m *Machine) storeUnbind(driver, value string) error {
+func (m *Machine) storeUnbind(c *clock, driver, value string) error {
 	f := m.functionNamed(value)
 	if f == nil {
 		return syscall.ENODEV
 	}
-	f.lock.acquire()
-	defer f.lock.release()
+	c.acquire(f.lock)
+	defer c.release(f.lock)
 	m.mu.Lock()
 	other := f.driver != driver
 	m.mu.Unlock()
 	if other {
 		return syscall.ENODEV
 	}
-	m.unbind(f)
+	m.unbind(c, f)
 	return nil
 }
 
 // storeProbe is a write to drivers_probe: a probe that fails, and a function that
 // no driver wants, are no errors (bus.c, drivers_probe_store).
-func (m *Machine) storeProbe(value string) error {
+func (m *Machine) storeProbe(c *clock, value string) error {
 	f := m.functionNamed(value)
 	if f == nil {
 		return syscall.ENODEV
 	}
-	f.lock.acquire()
-	defer f.lock.release()
-	_ = m.attach(f)
+	c.acquire(f.lock)
+	defer c.release(f.lock)
+	_ = m.attach(c, f)
 	return nil
 }
 
 func (m *Machine) functionNamed(value string) *function {
-	addr, err := hw.ParsePCIAddr(strings.TrimRight(value, "\n"))
-	if err != nil {
-		return nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.functions[addr]
+	return m.byAddr[strings.TrimRight(value, "\n")]
 }
 
 // storeOverride is a write to driver_override. An empty line and NUL bytes clear
@@ -299,9 +295,9 @@ var _ host.ModuleLoader = kernelModules{}
 
 // Load implements host.ModuleLoader.
 func (k kernelModules) Load(ctx context.Context, module string) error {
-	err := k.m.change(ctx, func() error {
-		pass(k.m.takes().Module)
-		return k.m.loadModule(module)
+	err := k.m.change(ctx, func(c *clock) error {
+		c.pass(k.m.takes().Module)
+		return k.m.loadModule(c, module)
 	}, "module:"+module)
 	if err != nil {
 		return fmt.Errorf("load module %s: %w", module, err)
@@ -311,7 +307,7 @@ func (k kernelModules) Load(ctx context.Context, module string) error {
 
 // loadModule registers the module's driver, which then binds all that it matches
 // and that has none (drivers/base/bus.c, bus_add_driver).
-func (m *Machine) loadModule(name string) error {
+func (m *Machine) loadModule(c *clock, name string) error {
 	m.mu.Lock()
 	if kind := m.modules[moduleName(name)]; kind != moduleThere && kind != moduleBlocked {
 		m.mu.Unlock()
@@ -333,9 +329,9 @@ func (m *Machine) loadModule(name string) error {
 	}
 	m.mu.Unlock()
 	for _, f := range wait {
-		f.lock.acquire()
-		_ = m.attach(f)
-		f.lock.release()
+		c.acquire(f.lock)
+		_ = m.attach(c, f)
+		c.release(f.lock)
 	}
 	return nil
 }

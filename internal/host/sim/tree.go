@@ -4,6 +4,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,7 +24,8 @@ type entry struct {
 	attr *attribute
 }
 
-// folder lists its entries, and finds one without listing all.
+// folder lists its entries, and finds one without listing all. Its functions are
+// called with m.mu held.
 type folder struct {
 	list func() []entry
 	find func(name string) (entry, bool) // nil: search the list
@@ -32,8 +34,8 @@ type folder struct {
 // attribute is a file. Its functions are called with m.mu held, except write.
 type attribute struct {
 	mode  uint32
-	read  func() (string, error)   // nil: cannot be read
-	write func(value string) error // nil: cannot be written
+	read  func() (string, error)             // nil: cannot be read
+	write func(c *clock, value string) error // nil: cannot be written
 	// serial is the lock that a reader waits for, if there is one.
 	serial lock
 }
@@ -46,17 +48,17 @@ func lazy(name string, list func() []entry) entry {
 	return entry{name: name, dir: &folder{list: list}}
 }
 
-// text is an attribute that only says something; sysfs ends it with a newline.
+// text is an attribute that always says the same.
 func text(name, value string) entry {
-	return entry{name: name, attr: &attribute{mode: 0o444, read: func() (string, error) { return value + "\n", nil }}}
+	return says(name, func() string { return value })
 }
 
-// refuses is an attribute whose reading fails.
-func refuses(name string, errno error) entry {
-	return entry{name: name, attr: &attribute{mode: 0o444, read: func() (string, error) { return "", errno }}}
+// says is an attribute that can be read; sysfs ends it with a newline.
+func says(name string, value func() string) entry {
+	return entry{name: name, attr: &attribute{mode: 0o444, read: func() (string, error) { return value() + "\n", nil }}}
 }
 
-func writeOnly(name string, write func(string) error) entry {
+func writeOnly(name string, write func(*clock, string) error) entry {
 	return entry{name: name, attr: &attribute{mode: 0o200, write: write}}
 }
 
@@ -67,42 +69,47 @@ func (e entry) lookup(name string) (entry, bool) {
 	if e.dir.find != nil {
 		return e.dir.find(name)
 	}
-	list := e.dir.list()
-	i := slices.IndexFunc(list, func(c entry) bool { return c.name == name })
-	if i < 0 {
-		return entry{}, false
-	}
-	return list[i], true
+	return pick(e.dir.list(), name)
 }
 
-// root is the machine's file system, made anew for each look from what the
-// machine is now.
-func (m *Machine) root() entry {
-	return lazy(".", func() []entry { return []entry{m.etcFolder("etc", "etc/"), folderOf("sys", m.sys()...)} })
+func pick(among []entry, name string) (entry, bool) {
+	for _, e := range among {
+		if e.name == name {
+			return e, true
+		}
+	}
+	return entry{}, false
 }
 
-func (m *Machine) sys() []entry {
-	bus := []entry{folderOf("pci",
-		m.pciLinks("devices", "../../../", func(*function) bool { return true }),
-		lazy("drivers", m.pciDrivers),
-		writeOnly("drivers_probe", m.storeProbe),
-	)}
-	if m.loaded["vdpa"] || m.drivers[vhostVDPA] || m.drivers[virtioVDPA] || m.loaded[mlx5VDPA] {
-		bus = append(bus, folderOf("vdpa", lazy("devices", m.vdpaLinks), lazy("drivers", m.vdpaDrivers)))
+// fileSystem is the root folder. It is made once; what is in it is asked of the
+// machine at each look.
+func (m *Machine) fileSystem() entry {
+	bus := []entry{
+		folderOf("pci", m.pciLinks("devices", "../../../", func(*function) bool { return true }), m.pciDrivers(), writeOnly("drivers_probe", m.storeProbe)),
+		folderOf("vdpa", lazy("devices", m.vdpaLinks), lazy("drivers", m.vdpaDrivers)),
 	}
-	class := []entry{m.netLinks()}
-	if m.rdma != "" {
-		class = append(class, m.rdmaLinks())
-	}
-	kernel := []entry{lazy("iommu_groups", m.iommuGroups)}
-	return []entry{
-		folderOf("bus", bus...), folderOf("class", class...), m.deviceRoots(), folderOf("kernel", kernel...),
-	}
+	class := []entry{m.netLinks(), m.rdmaLinks()}
+	return folderOf(".", m.etcFolder("etc", "etc/"), folderOf("sys",
+		lazy("bus", func() []entry {
+			if m.loaded["vdpa"] || m.drivers[vhostVDPA] || m.drivers[virtioVDPA] || m.loaded[mlx5VDPA] {
+				return bus
+			}
+			return bus[:1]
+		}),
+		lazy("class", func() []entry {
+			if m.rdma != "" {
+				return class
+			}
+			return class[:1]
+		}),
+		m.deviceRoots(),
+		folderOf("kernel", lazy("iommu_groups", m.iommuGroups)),
+	))
 }
 
 // pciLinks is a folder of links to PCI functions; up leads to sys.
 func (m *Machine) pciLinks(name, up string, want func(*function) bool) entry {
-	link := func(f *function) entry { return entry{name: f.addr.String(), link: up + f.dir} }
+	link := func(f *function) entry { return entry{name: f.name, link: up + f.dir} }
 	return entry{name: name, dir: &folder{
 		list: func() []entry {
 			var out []entry
@@ -114,9 +121,8 @@ func (m *Machine) pciLinks(name, up string, want func(*function) bool) entry {
 			return out
 		},
 		find: func(name string) (entry, bool) {
-			addr, err := hw.ParsePCIAddr(name)
-			f := m.functions[addr]
-			if err != nil || f == nil || f.addr.String() != name || !want(f) {
+			f := m.byAddr[name]
+			if f == nil || !want(f) {
 				return entry{}, false
 			}
 			return link(f), true
@@ -124,35 +130,49 @@ func (m *Machine) pciLinks(name, up string, want func(*function) bool) entry {
 	}}
 }
 
-// pciDrivers are the folders of the registered PCI drivers.
-func (m *Machine) pciDrivers() []entry {
-	var out []entry
-	for _, driver := range slices.Sorted(maps.Keys(m.drivers)) {
-		if driver == vhostVDPA || driver == virtioVDPA {
-			continue
-		}
-		bound := m.pciLinks(driver, "../../../../", func(f *function) bool { return f.driver == driver })
-		own := []entry{
-			writeOnly("bind", func(v string) error { return m.storeBind(driver, v) }),
-			writeOnly("unbind", func(v string) error { return m.storeUnbind(driver, v) }),
-		}
-		out = append(out, entry{name: driver, dir: &folder{
-			list: func() []entry { return slices.Concat(own, bound.dir.list()) },
-			find: func(name string) (entry, bool) {
-				if i := slices.IndexFunc(own, func(e entry) bool { return e.name == name }); i >= 0 {
-					return own[i], true
+// pciDrivers is a folder of folders: those of the registered PCI drivers.
+func (m *Machine) pciDrivers() entry {
+	onPCI := func(driver string) bool { return m.drivers[driver] && driver != vhostVDPA && driver != virtioVDPA }
+	return entry{name: "drivers", dir: &folder{
+		list: func() []entry {
+			var out []entry
+			for _, driver := range slices.Sorted(maps.Keys(m.drivers)) {
+				if onPCI(driver) {
+					out = append(out, m.pciDriver(driver))
 				}
-				return bound.dir.find(name)
-			},
-		}})
+			}
+			return out
+		},
+		find: func(name string) (entry, bool) {
+			if !onPCI(name) {
+				return entry{}, false
+			}
+			return m.pciDriver(name), true
+		},
+	}}
+}
+
+func (m *Machine) pciDriver(driver string) entry {
+	bound := m.pciLinks(driver, "../../../../", func(f *function) bool { return f.driver == driver })
+	own := []entry{
+		writeOnly("bind", func(c *clock, v string) error { return m.storeBind(c, driver, v) }),
+		writeOnly("unbind", func(c *clock, v string) error { return m.storeUnbind(c, driver, v) }),
 	}
-	return out
+	return entry{name: driver, dir: &folder{
+		list: func() []entry { return slices.Concat(own, bound.dir.list()) },
+		find: func(name string) (entry, bool) {
+			if e, ok := pick(own, name); ok {
+				return e, true
+			}
+			return bound.dir.find(name)
+		},
+	}}
 }
 
 // deviceRoots is sys/devices: a folder per root bus, and one for what is no
 // hardware.
 func (m *Machine) deviceRoots() entry {
-	virtual := folderOf("virtual", lazy("net", func() []entry { return m.netFolders(m.netdevs, nil, "../../../") }))
+	virtual := folderOf("virtual", m.netFolders(nil, func() []*netdev { return m.netdevs }))
 	return entry{name: "devices", dir: &folder{
 		list: func() []entry {
 			var out []entry
@@ -183,9 +203,8 @@ func (m *Machine) rootBus(name string) entry {
 			return out
 		},
 		find: func(child string) (entry, bool) {
-			addr, err := hw.ParsePCIAddr(child)
-			f := m.functions[addr]
-			if err != nil || f == nil || f.addr.String() != child || !on(f) {
+			f := m.byAddr[child]
+			if f == nil || !on(f) {
 				return entry{}, false
 			}
 			return m.functionFolder(f), true
@@ -195,95 +214,140 @@ func (m *Machine) rootBus(name string) entry {
 
 // functionFolder is sys/devices/pci…/<address>.
 func (m *Machine) functionFolder(f *function) entry {
-	return lazy(f.addr.String(), func() []entry {
-		override := f.override
-		if override == "" {
-			override = "(null)" // pci-sysfs.c, driver_override_show prints a NULL
+	if f.tree == nil {
+		attrs, made := m.functionAttrs(f), m.madeByDriver(f)
+		f.tree = &folder{
+			list: func() []entry { return slices.Concat(attrs, virtfns(f), made()) },
+			find: func(name string) (entry, bool) {
+				if e, ok := pick(attrs, name); ok {
+					return e, true
+				}
+				if e, ok := m.virtfn(f, name); ok {
+					return e, true
+				}
+				return pick(made(), name)
+			},
 		}
-		out := []entry{
-			text("class", "0x"+f.class), text("vendor", "0x"+string(f.vendor)), text("device", "0x"+string(f.device)),
-			text("numa_node", strconv.Itoa(f.numa)), {name: "subsystem", link: "../../../bus/pci"},
-			{name: "driver_override", attr: &attribute{
-				mode: 0o644, read: func() (string, error) { return override + "\n", nil },
-				write: func(v string) error { return m.storeOverride(f, v) },
-			}},
-		}
-		if f.driver != "" {
-			out = append(out, entry{name: "driver", link: "../../../bus/pci/drivers/" + f.driver})
-		}
-		if f.group >= 0 {
-			out = append(out, entry{name: "iommu_group", link: fmt.Sprintf("../../../kernel/iommu_groups/%d", f.group)})
-		}
-		if f.vf != nil {
-			out = append(out, entry{name: "physfn", link: "../" + f.vf.pf.addr.String()})
-		}
-		if f.sriov != nil && !f.model.virtual {
-			out = append(out, m.sriovEntries(f)...)
-		}
-		return append(out, m.madeByDriver(f)...)
-	})
+	}
+	return entry{name: f.name, dir: f.tree}
 }
 
-// sriovEntries are the attributes of drivers/pci/iov.c, sriov_pf_dev_attrs, and
-// the links to the VFs.
-func (m *Machine) sriovEntries(f *function) []entry {
-	s := f.sriov
-	autoprobe := "0"
-	if s.autoprobe {
-		autoprobe = "1"
-	}
+// functionAttrs are what a function has for as long as it exists.
+func (m *Machine) functionAttrs(f *function) []entry {
 	out := []entry{
+		text("class", "0x"+f.class), text("vendor", "0x"+string(f.vendor)), text("device", "0x"+string(f.device)),
+		text("numa_node", strconv.Itoa(f.numa)), {name: "subsystem", link: "../../../bus/pci"},
+		{name: "driver_override", attr: &attribute{
+			mode:  0o644,
+			read:  func() (string, error) { return cmp.Or(f.override, "(null)") + "\n", nil }, // pci-sysfs.c, driver_override_show prints a NULL
+			write: func(_ *clock, v string) error { return m.storeOverride(f, v) },
+		}},
+	}
+	if f.group >= 0 {
+		out = append(out, entry{name: "iommu_group", link: fmt.Sprintf("../../../kernel/iommu_groups/%d", f.group)})
+	}
+	if f.vf != nil {
+		out = append(out, entry{name: "physfn", link: "../" + f.vf.pf.name})
+	}
+	if f.sriov != nil && !f.model.virtual {
+		out = append(out, m.sriovAttrs(f)...)
+	}
+	return out
+}
+
+// sriovAttrs are those of drivers/pci/iov.c, sriov_pf_dev_attrs.
+func (m *Machine) sriovAttrs(f *function) []entry {
+	s := f.sriov
+	return []entry{
 		text("sriov_totalvfs", strconv.Itoa(s.total)), text("sriov_offset", strconv.Itoa(s.offset)),
 		text("sriov_stride", strconv.Itoa(s.stride)), text("sriov_vf_device", string(f.model.vfDevice)),
 		{name: "sriov_drivers_autoprobe", attr: &attribute{
-			mode: 0o644, read: func() (string, error) { return autoprobe + "\n", nil },
-			write: func(v string) error { return m.storeAutoprobe(f, v) },
+			mode: 0o644, read: func() (string, error) {
+				if s.autoprobe {
+					return "1\n", nil
+				}
+				return "0\n", nil
+			},
+			write: func(_ *clock, v string) error { return m.storeAutoprobe(f, v) },
 		}},
 		{name: "sriov_numvfs", attr: &attribute{
 			mode: 0o644, read: func() (string, error) { return strconv.Itoa(s.num) + "\n", nil },
-			write:  func(v string) error { return m.writeNumVFs(f, v) },
+			write:  func(c *clock, v string) error { return m.writeNumVFs(c, f, v) },
 			serial: f.lock, // sriov_numvfs_show takes the device's lock
 		}},
 	}
-	for i, vf := range s.vfs {
+}
+
+// virtfns are a PF's links to its VFs.
+func virtfns(f *function) []entry {
+	if f.sriov == nil {
+		return nil
+	}
+	var out []entry
+	for i, vf := range f.sriov.vfs {
 		if vf != nil {
-			out = append(out, entry{name: "virtfn" + strconv.Itoa(i), link: "../" + vf.addr.String()})
+			out = append(out, entry{name: "virtfn" + strconv.Itoa(i), link: "../" + vf.name})
 		}
 	}
 	return out
 }
 
-func (m *Machine) writeNumVFs(f *function, value string) error {
+func (m *Machine) virtfn(f *function, name string) (entry, bool) {
+	number, ok := strings.CutPrefix(name, "virtfn")
+	if !ok {
+		return entry{}, false
+	}
+	i, err := strconv.Atoi(number)
+	if err != nil || strconv.Itoa(i) != number {
+		return entry{}, false
+	}
+	vf := m.vf(hw.VFRef{PF: f.addr, Index: i})
+	if vf == nil {
+		return entry{}, false
+	}
+	return entry{name: name, link: "../" + vf.name}, true
+}
+
+func (m *Machine) writeNumVFs(c *clock, f *function, value string) error {
 	// kstrtou16 with base 0.
 	n, err := strconv.ParseUint(strings.TrimSuffix(value, "\n"), 0, 16)
 	if err != nil {
 		return syscall.EINVAL
 	}
-	return m.storeNumVFs(f, int(n))
+	return m.storeNumVFs(c, f, int(n))
 }
 
-// madeByDriver is what the driver's devices look like in the function's folder.
-// The folders net and infiniband stay when all in them is in another namespace.
-func (m *Machine) madeByDriver(f *function) []entry {
-	var out []entry
-	if f.driver != "" && f.driver == f.native && (f.vf != nil || f.sriov != nil) {
-		nets := lazy("net", func() []entry { return m.netFolders(f.netdevs, f, "../../../") })
-		if f.model.virtio {
-			out = append(out, folderOf("virtio0", nets))
-		} else {
+// madeByDriver lists what is in the function's folder while it has a driver: the
+// link to it, and what its devices look like. The folders net and infiniband stay
+// when all in them is in another namespace.
+func (m *Machine) madeByDriver(f *function) func() []entry {
+	nets := m.netFolders(f, func() []*netdev { return f.netdevs })
+	if f.model.virtio {
+		nets = folderOf("virtio0", nets)
+	}
+	device := &folder{list: func() []entry {
+		return []entry{
+			says("node_guid", func() string { return groups(f.guid) }),
+			{name: "device", link: "../../../" + f.name}, {name: "subsystem", link: "../../../../../class/infiniband"},
+		}
+	}}
+	rdma := lazy("infiniband", func() []entry { return []entry{{name: f.rdma, dir: device}} })
+	return func() []entry {
+		var out []entry
+		if f.driver != "" {
+			out = append(out, entry{name: "driver", link: "../../../bus/pci/drivers/" + f.driver})
+		}
+		if f.driver != "" && f.driver == f.native && (f.vf != nil || f.sriov != nil) {
 			out = append(out, nets)
 		}
+		if f.rdma != "" {
+			out = append(out, rdma)
+		}
+		if driver := vdpaDriver(f.vdpa); driver != "" {
+			out = append(out, folderOf("vdpa:"+f.name, entry{name: "driver", link: "../../../../bus/vdpa/drivers/" + driver}))
+		}
+		return out
 	}
-	if f.rdma != "" {
-		out = append(out, folderOf("infiniband", folderOf(f.rdma,
-			text("node_guid", groups(f.guid)), entry{name: "device", link: "../../../" + f.addr.String()},
-			entry{name: "subsystem", link: "../../../../../class/infiniband"},
-		)))
-	}
-	if driver := vdpaDriver(f.vdpa); driver != "" {
-		out = append(out, folderOf("vdpa:"+f.addr.String(), entry{name: "driver", link: "../../../../bus/vdpa/drivers/" + driver}))
-	}
-	return out
 }
 
 // groups is a GUID as sysfs writes it: four groups of four digits.
@@ -302,49 +366,73 @@ func (nd *netdev) dir() string {
 	return nd.owner.dir + "/net/" + nd.Name
 }
 
-// netFolders are those of one owner's netdevs; up leads from a netdev's folder
-// to the one that holds its owner's.
-func (m *Machine) netFolders(among []*netdev, owner *function, up string) []entry {
-	var out []entry
-	for _, nd := range among {
-		if nd.owner == owner && !nd.away {
-			out = append(out, m.netFolder(nd, up))
-		}
+// netFolders is a folder of folders: those of one owner's netdevs, which are among
+// some.
+func (m *Machine) netFolders(owner *function, among func() []*netdev) entry {
+	return entry{name: "net", dir: &folder{
+		list: func() []entry {
+			var out []entry
+			for _, nd := range among() {
+				if nd.owner == owner && !nd.away {
+					out = append(out, netFolder(nd))
+				}
+			}
+			return out
+		},
+		find: func(name string) (entry, bool) {
+			nd := m.named(name)
+			if nd == nil || nd.owner != owner {
+				return entry{}, false
+			}
+			return netFolder(nd), true
+		},
+	}}
+}
+
+func netFolder(nd *netdev) entry {
+	if nd.tree == nil {
+		nd.tree = folderOf("", netAttrs(nd)...).dir
+	}
+	return entry{name: nd.Name, dir: nd.tree}
+}
+
+func netAttrs(nd *netdev) []entry {
+	encap := map[string]string{"ether": "1", "infiniband": "32", "loopback": "772"}[nd.Encap] // include/uapi/linux/if_arp.h
+	out := []entry{
+		says("address", func() string { return string(nd.MAC) }), text("type", encap),
+		says("mtu", func() string { return strconv.Itoa(nd.MTU) }), text("ifindex", strconv.Itoa(nd.Index)),
+		says("flags", func() string { return linkFlags(nd) }),
+		offered("phys_port_name", func() string { return nd.port }), offered("phys_switch_id", func() string { return nd.switchID }),
+		{name: "speed", attr: &attribute{mode: 0o444, read: func() (string, error) { return linkSpeed(nd) }}},
+	}
+	switch {
+	case nd.owner == nil:
+	case nd.owner.model.virtio:
+		out = append(out, entry{name: "device", link: "../../../virtio0"})
+	default:
+		out = append(out, entry{name: "device", link: "../../../" + nd.owner.name})
 	}
 	return out
 }
 
-func (m *Machine) netFolder(nd *netdev, up string) entry {
-	encap := map[string]string{"ether": "1", "infiniband": "32", "loopback": "772"}[nd.Encap] // include/uapi/linux/if_arp.h
-	out := []entry{
-		text("address", string(nd.MAC)), text("type", encap), text("mtu", strconv.Itoa(nd.MTU)), text("ifindex", strconv.Itoa(nd.Index)),
-		text("flags", linkFlags(nd)),
-		orRefused("phys_port_name", nd.port), orRefused("phys_switch_id", nd.switchID),
-	}
-	switch {
-	case !nd.AdminUp:
-		out = append(out, refuses("speed", syscall.EINVAL)) // net-sysfs.c, speed_show: only while running
-	case nd.speed == 0:
-		out = append(out, text("speed", "-1"))
-	default:
-		out = append(out, text("speed", strconv.Itoa(nd.speed)))
-	}
-	if nd.owner != nil {
-		device := up + nd.owner.addr.String()
-		if nd.owner.model.virtio {
-			device = up + "virtio0"
+// offered is an attribute that most drivers lack (net-sysfs.c: EOPNOTSUPP).
+func offered(name string, value func() string) entry {
+	return entry{name: name, attr: &attribute{mode: 0o444, read: func() (string, error) {
+		if v := value(); v != "" {
+			return v + "\n", nil
 		}
-		out = append(out, entry{name: "device", link: device})
-	}
-	return folderOf(nd.Name, out...)
+		return "", syscall.EOPNOTSUPP
+	}}}
 }
 
-// orRefused is an attribute that most drivers lack (net-sysfs.c: EOPNOTSUPP).
-func orRefused(name, value string) entry {
-	if value == "" {
-		return refuses(name, syscall.EOPNOTSUPP)
+func linkSpeed(nd *netdev) (string, error) {
+	switch {
+	case !nd.AdminUp:
+		return "", syscall.EINVAL // net-sysfs.c, speed_show: only while running
+	case nd.speed == 0:
+		return "-1\n", nil
 	}
-	return text(name, value)
+	return strconv.Itoa(nd.speed) + "\n", nil
 }
 
 func (m *Machine) netLinks() entry {
@@ -375,13 +463,13 @@ func (m *Machine) rdmaLinks() entry {
 	return entry{name: "infiniband", dir: &folder{
 		list: func() []entry {
 			var out []entry
-			for name, f := range m.rdmaDevs {
+			for name, f := range m.rdmaDevs.by {
 				out = append(out, link(name, f))
 			}
 			return out
 		},
 		find: func(name string) (entry, bool) {
-			f, ok := m.rdmaDevs[name]
+			f, ok := m.rdmaDevs.by[name]
 			if !ok {
 				return entry{}, false
 			}
@@ -394,7 +482,9 @@ func (m *Machine) iommuGroups() []entry {
 	var out []entry
 	for _, f := range m.functions {
 		if f.group >= 0 {
-			out = append(out, folderOf(strconv.Itoa(f.group), folderOf("devices", entry{name: f.addr.String(), link: "../../../../" + f.dir})))
+			out = append(out, lazy(strconv.Itoa(f.group), func() []entry {
+				return []entry{folderOf("devices", entry{name: f.name, link: "../../../../" + f.dir})}
+			}))
 		}
 	}
 	return out
@@ -404,7 +494,7 @@ func (m *Machine) vdpaLinks() []entry {
 	var out []entry
 	for _, f := range m.functions {
 		if f.vdpa != hw.VDPANone {
-			name := "vdpa:" + f.addr.String()
+			name := "vdpa:" + f.name
 			out = append(out, entry{name: name, link: "../../../" + f.dir + "/" + name})
 		}
 	}

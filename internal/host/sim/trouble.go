@@ -125,10 +125,11 @@ func (m *Machine) looks(addr string) error {
 	if m.trouble.down {
 		return ErrCrashed
 	}
-	if f, ok := m.fault("read:" + addr); ok {
-		return f.err
+	if len(m.trouble.faults) == 0 {
+		return nil
 	}
-	return nil
+	f, _ := m.fault("read:" + addr)
+	return f.err
 }
 
 // lookCtx is looks for doors with a context; it takes m.mu, and keeps it when
@@ -147,7 +148,8 @@ func (m *Machine) lookCtx(ctx context.Context, addr string) error {
 
 // change runs one change through all the rules of this file. The work goes on
 // when ctx ends first, as a system call in the kernel does.
-func (m *Machine) change(ctx context.Context, work func() error, addrs ...string) error {
+func (m *Machine) change(ctx context.Context, work func(*clock) error, addrs ...string) error {
+	begun := startClock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -164,14 +166,14 @@ func (m *Machine) change(ctx context.Context, work func() error, addrs ...string
 	}
 	last := m.trouble.budget == 0
 	if f, ok := m.fault(addrs...); ok {
-		work = func() error { return f.err }
+		work = func(*clock) error { return f.err }
 	}
 	m.trouble.busy++
 	m.mu.Unlock()
 
 	done := make(chan error, 1)
 	go func() {
-		err := work()
+		err := work(begun)
 		m.udevCatchUp()
 		done <- err
 		m.busy(-1)

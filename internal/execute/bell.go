@@ -14,7 +14,8 @@ import (
 // bell rings whenever something happens on the machine. It says that it is time
 // to look again, and nothing else.
 type bell struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// next is closed at the next ring; nil while nobody waits for one.
 	next chan struct{}
 	// broken is closed when nothing rings any more.
 	broken chan struct{}
@@ -28,7 +29,7 @@ func listen(ctx context.Context, w host.Watcher) (*bell, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bell{next: make(chan struct{}), broken: make(chan struct{})}
+	b := &bell{broken: make(chan struct{})}
 	go func() {
 		defer close(b.broken)
 		for range events {
@@ -41,8 +42,10 @@ func listen(ctx context.Context, w host.Watcher) (*bell, error) {
 func (b *bell) ring() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	close(b.next)
-	b.next = make(chan struct{})
+	if b.next != nil {
+		close(b.next)
+		b.next = nil
+	}
 }
 
 // wait is closed at the next ring. Take it before looking, so that nothing is
@@ -50,6 +53,9 @@ func (b *bell) ring() {
 func (b *bell) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.next == nil {
+		b.next = make(chan struct{})
+	}
 	return b.next
 }
 

@@ -30,13 +30,15 @@ type NICList interface {
 // said at all; a single device that cannot be read is in Inventory.Problems, and
 // a single value in its Reading.
 func Machine(ctx context.Context, r host.Reader, nics NICList) (hw.Inventory, error) {
-	net, err := readNetwork(ctx, r)
-	if err != nil {
-		return hw.Inventory{}, err
-	}
+	var net network
+	var listing errgroup.Group
+	listing.Go(func() (err error) {
+		net, err = readNetwork(ctx, r)
+		return err
+	})
 	addrs, problems, err := functions(r.Files, nics)
 	if err != nil {
-		return hw.Inventory{}, fmt.Errorf("list the PCI functions: %w", err)
+		return hw.Inventory{}, errors.Join(fmt.Errorf("list the PCI functions: %w", err), listing.Wait())
 	}
 	inv := hw.Inventory{
 		RDMA:        rdmaMode(ctx, r.RDMA),
@@ -46,12 +48,16 @@ func Machine(ctx context.Context, r host.Reader, nics NICList) (hw.Inventory, er
 		OwnedFiles:  ownedFiles(r.Files),
 		Problems:    problems,
 	}
+	if err := listing.Wait(); err != nil {
+		return hw.Inventory{}, err
+	}
+	l := looker{r: r, nics: nics, net: net, rdma: there(r.Files, "sys/class/infiniband"), vdpa: len(inv.VDPADrivers) > 0}
 	pfs := make([]*hw.PF, len(addrs))
 	errs := make([]error, len(addrs))
 	var g errgroup.Group
 	for i, addr := range addrs {
 		g.Go(func() error {
-			pfs[i], errs[i] = looker{r: r, nics: nics, net: net}.pf(ctx, addr)
+			pfs[i], errs[i] = l.pf(ctx, addr)
 			return nil
 		})
 	}
@@ -96,6 +102,10 @@ func functions(files fs.ReadLinkFS, nics NICList) ([]hw.PCIAddr, []string, error
 }
 
 func candidate(files fs.ReadLinkFS, addr hw.PCIAddr, nics NICList) (bool, error) {
+	// Where there are many functions, most are VFs, and this is the fastest look.
+	if vf, err := exists(files, host.Attr(addr, "physfn")); vf || err != nil {
+		return false, err
+	}
 	class, err := host.ReadAttr(files, host.Attr(addr, "class"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // gone between the listing and now
@@ -107,9 +117,6 @@ func candidate(files fs.ReadLinkFS, addr hw.PCIAddr, nics NICList) (bool, error)
 	// specification, section 1.3).
 	if !strings.HasPrefix(class, "0x02") {
 		return false, nil
-	}
-	if vf, err := exists(files, host.Attr(addr, "physfn")); vf || err != nil {
-		return false, err
 	}
 	if sriov, err := exists(files, host.Attr(addr, "sriov_totalvfs")); sriov || err != nil {
 		return sriov, err
@@ -144,6 +151,12 @@ func exists(files fs.ReadLinkFS, name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// there is exists for what is no matter when it cannot be read.
+func there(files fs.ReadLinkFS, name string) bool {
+	yes, err := exists(files, name)
+	return yes || err != nil
 }
 
 // names are the entries of a folder, sorted; a missing folder has none.

@@ -7,8 +7,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
 // network is what the kernel says of all netdevs, read once.
@@ -18,6 +20,8 @@ type network struct {
 	above map[int][]int
 	// routed are the netdevs that a default route uses.
 	routed map[int]bool
+	// on are the netdevs that stand on a PCI function, by name.
+	on map[hw.PCIAddr][]host.Link
 }
 
 func readNetwork(ctx context.Context, r host.Reader) (network, error) {
@@ -33,9 +37,13 @@ func readNetwork(ctx context.Context, r host.Reader) (network, error) {
 		byIndex: make(map[int]host.Link, len(links)),
 		above:   map[int][]int{},
 		routed:  map[int]bool{},
+		on:      map[hw.PCIAddr][]host.Link{},
 	}
 	for _, l := range links {
 		n.byIndex[l.Index] = l
+		if !l.Function.IsZero() {
+			n.on[l.Function] = append(n.on[l.Function], l)
+		}
 		if l.Master != 0 {
 			n.above[l.Index] = append(n.above[l.Index], l.Master)
 		}
@@ -43,6 +51,9 @@ func readNetwork(ctx context.Context, r host.Reader) (network, error) {
 		if l.Parent != 0 && l.Kind != "veth" {
 			n.above[l.Parent] = append(n.above[l.Parent], l.Index)
 		}
+	}
+	for _, standing := range n.on {
+		slices.SortFunc(standing, func(a, b host.Link) int { return strings.Compare(a.Name, b.Name) })
 	}
 	for _, index := range routes {
 		n.routed[index] = true

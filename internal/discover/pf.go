@@ -23,6 +23,8 @@ type looker struct {
 	r    host.Reader
 	nics NICList
 	net  network
+	// rdma and vdpa are whether any function can have such devices.
+	rdma, vdpa bool
 }
 
 // pf reads one PF; nil without error when it is none after all: no driver is
@@ -40,23 +42,21 @@ func (l looker) pf(ctx context.Context, addr hw.PCIAddr) (*hw.PF, error) {
 	if l.nics.ListedVF(vendor, device) && !hw.KernelDriver(driver) {
 		return userspaceVF(addr, vendor, device, driver), nil
 	}
-	netdev, err := l.netdev(addr)
-	if err != nil || netdev == "" {
+	link, ok, err := l.netdev(addr)
+	if err != nil || !ok {
 		return nil, err
 	}
 	pf := &hw.PF{
-		Addr: addr, VendorID: vendor, DeviceID: device, Driver: driver, Netdev: netdev,
+		Addr: addr, VendorID: vendor, DeviceID: device, Driver: driver, Netdev: link.Name,
 		Unlisted: !l.nics.Listed(vendor, device) && !l.nics.ListedVF(vendor, device),
 	}
-	if err := l.link(ctx, pf); err != nil {
-		return nil, err
-	}
+	l.link(ctx, pf, link)
 	sriov, err := exists(files, host.Attr(addr, "sriov_totalvfs"))
 	if err != nil {
 		return nil, err
 	}
 	if sriov {
-		return pf, l.sriov(ctx, pf)
+		return pf, l.sriov(ctx, pf, link.Index)
 	}
 	if l.nics.ListedVF(vendor, device) {
 		virtual(pf)
@@ -64,8 +64,41 @@ func (l looker) pf(ctx context.Context, addr hw.PCIAddr) (*hw.PF, error) {
 	return pf, nil
 }
 
-// netdev is the PF's netdev. A virtio NIC's stands one device deeper.
-func (l looker) netdev(addr hw.PCIAddr) (string, error) {
+// netdev is the PF's netdev; false when it has none. In switchdev mode its
+// representors stand beside it.
+func (l looker) netdev(addr hw.PCIAddr) (host.Link, bool, error) {
+	if standing := l.net.on[addr]; len(standing) > 0 {
+		link, ok := uplink(standing)
+		return link, ok, nil
+	}
+	name, err := l.netdevName(addr)
+	if err != nil || name == "" {
+		return host.Link{}, false, err
+	}
+	index, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", name, "ifindex"))
+	if err != nil {
+		return host.Link{}, false, fmt.Errorf("read the index of netdev %s: %w", name, err)
+	}
+	link, ok := l.net.byIndex[index]
+	if !ok {
+		return host.Link{}, false, fmt.Errorf("netdev %s is in sysfs and the kernel does not list it", name)
+	}
+	link.Name = name
+	return link, true, nil
+}
+
+// uplink is host.PFNetdev among netdevs that are listed.
+func uplink(standing []host.Link) (host.Link, bool) {
+	for _, own := range []func(port string) bool{host.PhysicalPort, func(port string) bool { return port == "" }} {
+		if i := slices.IndexFunc(standing, func(l host.Link) bool { return own(l.PortName) }); i >= 0 {
+			return standing[i], true
+		}
+	}
+	return host.Link{}, false
+}
+
+// netdevName finds a PF's netdev in sysfs. A virtio NIC's stands one device deeper.
+func (l looker) netdevName(addr hw.PCIAddr) (string, error) {
 	name, err := host.PFNetdev(l.r.Files, addr)
 	if err != nil || name != "" {
 		return name, err
@@ -81,15 +114,7 @@ func (l looker) netdev(addr hw.PCIAddr) (string, error) {
 	return "", nil
 }
 
-func (l looker) link(ctx context.Context, pf *hw.PF) error {
-	index, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", pf.Netdev, "ifindex"))
-	if err != nil {
-		return fmt.Errorf("read the index of netdev %s: %w", pf.Netdev, err)
-	}
-	link, ok := l.net.byIndex[index]
-	if !ok {
-		return fmt.Errorf("netdev %s is in sysfs and the kernel does not list it", pf.Netdev)
-	}
+func (l looker) link(ctx context.Context, pf *hw.PF, link host.Link) {
 	pf.AltNames = slices.Sorted(slices.Values(link.AltNames))
 	pf.MAC, pf.PermMAC = link.MAC, link.PermMAC
 	pf.MTU, pf.MaxMTU = hw.Read(link.MTU), link.MaxMTU
@@ -97,14 +122,12 @@ func (l looker) link(ctx context.Context, pf *hw.PF) error {
 	pf.LinkType = linkType(link.Encap)
 	pf.InUseBy = l.net.uses(link.Index)
 	pf.SpeedMbps = l.speed(pf.Netdev)
-	pf.PhysPortName = l.attr(pf.Netdev, "phys_port_name")
-	pf.PhysSwitchID = l.attr(pf.Netdev, "phys_switch_id")
+	pf.PhysPortName, pf.PhysSwitchID = link.PortName, link.SwitchID
 	tc, err := l.r.Links.TCOffload(ctx, pf.Netdev)
 	if err != nil {
 		tc = hw.FeatureAbsent
 	}
 	pf.TCOffload = tc
-	return nil
 }
 
 func linkType(encap string) hw.LinkType {
@@ -127,15 +150,6 @@ func (l looker) speed(netdev string) hw.Reading[int] {
 		return hw.Unreadable[int]("the link is down")
 	}
 	return hw.Read(v)
-}
-
-// attr is an attribute that many drivers lack: empty then (EOPNOTSUPP).
-func (l looker) attr(netdev, name string) string {
-	v, err := host.ReadAttr(l.r.Files, path.Join("sys/class/net", netdev, name))
-	if err != nil {
-		return ""
-	}
-	return v
 }
 
 // virtual makes a device that is itself the VF look like a PF with one VF.
@@ -162,7 +176,7 @@ func userspaceVF(addr hw.PCIAddr, vendor, device hw.ID, driver string) *hw.PF {
 	return pf
 }
 
-func (l looker) sriov(ctx context.Context, pf *hw.PF) error {
+func (l looker) sriov(ctx context.Context, pf *hw.PF, index int) error {
 	files := l.r.Files
 	var err error
 	if pf.TotalVFs, err = host.ReadInt(files, host.Attr(pf.Addr, "sriov_totalvfs")); err != nil {
@@ -175,7 +189,7 @@ func (l looker) sriov(ctx context.Context, pf *hw.PF) error {
 	// Kernels before 4.13 lack the attribute and always probe.
 	pf.Autoprobe = err != nil || auto != 0
 	l.eswitch(ctx, pf)
-	return l.vfs(ctx, pf)
+	return l.vfs(ctx, pf, index)
 }
 
 func (l looker) eswitch(ctx context.Context, pf *hw.PF) {
@@ -194,14 +208,11 @@ func (l looker) eswitch(ctx context.Context, pf *hw.PF) {
 	}
 }
 
-func (l looker) vfs(ctx context.Context, pf *hw.PF) error {
+func (l looker) vfs(ctx context.Context, pf *hw.PF, index int) error {
 	if pf.NumVFs == 0 {
 		return nil
 	}
-	index, err := host.ReadInt(l.r.Files, path.Join("sys/class/net", pf.Netdev, "ifindex"))
-	if err != nil {
-		return fmt.Errorf("read the index of netdev %s: %w", pf.Netdev, err)
-	}
+	device := vfDevice(l.r.Files, pf.Addr)
 	admin, adminErr := l.r.Links.VFs(ctx, index)
 	reps := l.representors(*pf)
 	for i := range pf.NumVFs {
@@ -212,7 +223,7 @@ func (l looker) vfs(ctx context.Context, pf *hw.PF) error {
 		if err != nil {
 			return err
 		}
-		vf, err := l.vf(addr, i, *pf)
+		vf, err := l.vf(addr, i, *pf, device)
 		if err != nil {
 			return fmt.Errorf("VF %d: %w", i, err)
 		}
@@ -234,12 +245,14 @@ func adminMAC(vfs []host.VFLink, err error, index int) hw.Reading[hw.MAC] {
 	return hw.Read(vfs[i].AdminMAC)
 }
 
-func (l looker) vf(addr hw.PCIAddr, index int, pf hw.PF) (hw.VF, error) {
+func (l looker) vf(addr hw.PCIAddr, index int, pf hw.PF, device hw.ID) (hw.VF, error) {
 	files := l.r.Files
-	vf := hw.VF{Index: index, Addr: addr}
+	vf := hw.VF{Index: index, Addr: addr, VendorID: pf.VendorID, DeviceID: device}
 	var err error
-	if vf.VendorID, vf.DeviceID, err = vfIDs(files, addr, pf); err != nil {
-		return hw.VF{}, err
+	if device == "" {
+		if vf.VendorID, vf.DeviceID, err = vfIDs(files, addr, pf); err != nil {
+			return hw.VF{}, err
+		}
 	}
 	if vf.Driver, err = host.Driver(files, addr); err != nil {
 		return hw.VF{}, err
@@ -249,8 +262,26 @@ func (l looker) vf(addr hw.PCIAddr, index int, pf hw.PF) (hw.VF, error) {
 	}
 	l.vfNetdev(&vf, pf)
 	l.vfRDMA(&vf)
-	vf.VDPA = vdpaType(files, addr)
+	vf.VDPA = hw.VDPANone
+	if l.vdpa {
+		vf.VDPA = vdpaType(files, addr)
+	}
 	return vf, nil
+}
+
+// vfDevice is the device id of all VFs of a PF, which the PF's SR-IOV capability
+// says; empty on kernels before 4.15, which do not show it. The kernel gives it to
+// each VF, with the PF's vendor (drivers/pci/iov.c, pci_iov_add_virtfn).
+func vfDevice(files fs.FS, pf hw.PCIAddr) hw.ID {
+	text, err := host.ReadAttr(files, host.Attr(pf, "sriov_vf_device"))
+	if err != nil {
+		return ""
+	}
+	number, err := strconv.ParseUint(text, 16, 16) // "%x", without leading zeros
+	if err != nil {
+		return ""
+	}
+	return hw.ID(fmt.Sprintf("%04x", number))
 }
 
 // vfIDs are the VF's ids. Its config space may read ffff:ffff for a moment after
@@ -264,6 +295,10 @@ func vfIDs(files fs.FS, addr hw.PCIAddr, pf hw.PF) (vendor, device hw.ID, err er
 }
 
 func (l looker) vfNetdev(vf *hw.VF, pf hw.PF) {
+	if standing := l.net.on[vf.Addr]; len(standing) > 0 {
+		vf.Netdev, vf.MAC, vf.MTU = standing[0].Name, standing[0].MAC, standing[0].MTU
+		return
+	}
 	// udev may rename a new netdev between two reads; then it is there by another
 	// name.
 	for range 3 {
@@ -308,7 +343,10 @@ func (l looker) named(vf *hw.VF, name string) bool {
 }
 
 func (l looker) vfRDMA(vf *hw.VF) {
-	devs := names(l.r.Files, host.Attr(vf.Addr, "infiniband"))
+	var devs []string
+	if l.rdma {
+		devs = names(l.r.Files, host.Attr(vf.Addr, "infiniband"))
+	}
 	if len(devs) != 1 {
 		vf.NodeGUID = hw.Unreadable[hw.GUID](fmt.Sprintf("%d RDMA devices", len(devs)))
 		return
@@ -351,16 +389,28 @@ func (l looker) representors(pf hw.PF) map[int]string {
 		return nil
 	}
 	out := map[int]string{}
-	for _, name := range names(l.r.Files, host.Attr(pf.Addr, "net")) {
-		if name == pf.Netdev {
-			continue
-		}
-		m := vfPort.FindStringSubmatch(l.attr(name, "phys_port_name"))
+	for _, link := range l.ports(pf) {
+		m := vfPort.FindStringSubmatch(link.PortName)
 		if m == nil {
 			continue
 		}
 		if i, err := strconv.Atoi(m[1]); err == nil {
-			out[i] = name
+			out[i] = link.Name
+		}
+	}
+	return out
+}
+
+// ports are the netdevs beside a PF's own.
+func (l looker) ports(pf hw.PF) []host.Link {
+	if standing := l.net.on[pf.Addr]; len(standing) > 0 {
+		return standing
+	}
+	var out []host.Link
+	for _, name := range names(l.r.Files, host.Attr(pf.Addr, "net")) {
+		port, err := host.ReadAttr(l.r.Files, path.Join("sys/class/net", name, "phys_port_name"))
+		if err == nil {
+			out = append(out, host.Link{Name: name, PortName: port})
 		}
 	}
 	return out

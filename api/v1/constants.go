@@ -109,6 +109,12 @@ const (
 	// AnnotationDevicePluginWaitConfig on a device plugin Pod, when "true", says that it waits
 	// until the daemon has configured the node.
 	AnnotationDevicePluginWaitConfig = "sriovnetwork.openshift.io/device-plugin-wait-config"
+	// AnnotationDevicePluginFound on a device plugin Pod tells apart what there was to find when the plugin started: its
+	// configuration and the node's virtual functions. The daemon writes it, and replaces the pod when that has changed.
+	AnnotationDevicePluginFound = "sriovnetwork.openshift.io/device-plugin-found"
+	// AnnotationDevicePluginConfig on a SriovNetworkNodeState tells apart what the node's device plugin shall read.
+	// The controller writes it once that is stored.
+	AnnotationDevicePluginConfig = "sriovnetwork.openshift.io/device-plugin-config"
 	// AnnotationTrue is the value that switches a yes-or-no annotation on.
 	AnnotationTrue = "true"
 )
@@ -155,6 +161,13 @@ const (
 	// ConditionConflicted on a policy is true while a field or VF group of it lost to another policy on some PF.
 	// The message names the field or group, the winner and the PF.
 	ConditionConflicted = "Conflicted"
+	// ConditionConfigMapAccepted is false while something in a ConfigMap that the operator reads is broken, and absent
+	// otherwise: on a node state while the node's own key of sriov-configmap is, on the operator configuration while
+	// anything is, in sriov-configmap or in supported-nic-ids. The message names ConfigMap, key, line and field.
+	ConditionConfigMapAccepted = "ConfigMapAccepted"
+	// ConditionDevicePluginConfigured on a node state is false while what the node's device plugin shall read cannot be
+	// stored, and absent otherwise. The plugin goes on with what is stored.
+	ConditionDevicePluginConfigured = "DevicePluginConfigured"
 	// ConditionProgressing on a node state is true while the node is changed.
 	ConditionProgressing = "Progressing"
 	// ConditionDraining on a node state is true while the node waits for pods to leave, or for its turn.
@@ -177,6 +190,33 @@ const (
 	ReasonOperatorConfigSyncFailed = "OperatorConfigSyncFailed"
 	// ReasonUnsupportedConfiguration: the operator configuration asks for what this cluster cannot have.
 	ReasonUnsupportedConfiguration = "UnsupportedConfiguration"
+)
+
+// Reasons of ConditionReady and ConditionConflicted on policies, beside those of docs/reference/reasons.md that are about
+// one policy.
+const (
+	// ReasonAllNodesSynced: every selected node has what the policy asks for.
+	ReasonAllNodesSynced = "AllNodesSynced"
+	// ReasonInProgress: nodes are still becoming what they should be.
+	ReasonInProgress = "InProgress"
+	// ReasonNodesFailed: nodes will not become what they should be by themselves.
+	ReasonNodesFailed = "NodesFailed"
+	// ReasonNoConflict: everything that the policy asks for stands.
+	ReasonNoConflict = "NoConflict"
+	// ReasonLostToOthers: a field or VF group of the policy lost to another policy.
+	ReasonLostToOthers = "LostToOthers"
+)
+
+// Reasons of ConditionConfigMapAccepted and ConditionDevicePluginConfigured, and of the events that come with them.
+const (
+	// ReasonBadKey: a key of sriov-configmap cannot be read. Its node keeps what was in force.
+	ReasonBadKey = "BadKey"
+	// ReasonBadNICEntry: an entry of supported-nic-ids cannot be read. The others count.
+	ReasonBadNICEntry = "BadNICEntry"
+	// ReasonTooLarge: what one node's device plugin shall read is larger than a ConfigMap may be.
+	ReasonTooLarge = "TooLarge"
+	// ReasonNoRoom: what a node's device plugin shall read has no room until other nodes need less.
+	ReasonNoRoom = "NoRoom"
 )
 
 // Feature gates: the known keys of SriovOperatorConfig.spec.featureGates. Unknown keys are kept and ignored.

@@ -40,6 +40,29 @@ func trimNode(object any) (any, error) {
 	return out, nil
 }
 
+// trimNodeState keeps of VFs what rendering reads: of the first ones, their address and
+// device id, and that there are more than one. A node with 8 PFs may have a thousand of
+// them, and what pods do with VFs is then no news either.
+func trimNodeState(object any) (any, error) {
+	state, ok := object.(*sriovv1.SriovNetworkNodeState)
+	if !ok {
+		return object, nil
+	}
+	const kept = 2
+	state.ManagedFields = nil
+	for i := range state.Status.Interfaces {
+		pf := &state.Status.Interfaces[i]
+		vfs := make([]sriovv1.VirtualFunction, 0, kept)
+		for _, vf := range pf.VFs[:min(len(pf.VFs), kept)] {
+			vfs = append(vfs, sriovv1.VirtualFunction{PciAddress: vf.PciAddress, Vendor: vf.Vendor, DeviceID: vf.DeviceID, VfID: vf.VfID})
+		}
+		if len(pf.VFs) > 0 {
+			pf.VFs = vfs
+		}
+	}
+	return state, nil
+}
+
 // trimConfigMap forgets the contents of ConfigMaps that the operator does not read.
 func trimConfigMap(object any) (any, error) {
 	cm, ok := object.(*corev1.ConfigMap)

@@ -109,15 +109,17 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 }
 
 func addControllers(mgr ctrl.Manager, o options) error {
-	if err := network.SetupWithManager(mgr, network.Options{Namespace: o.Namespace, Now: time.Now}); err != nil {
+	claimed := &network.Claimed{}
+	if err := network.SetupWithManager(mgr, network.Options{Namespace: o.Namespace, Now: time.Now, Claimed: claimed}); err != nil {
 		return err
 	}
-	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.Namespace, Workers: o.Workers})
+	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.Namespace, Workers: o.Workers, Now: time.Now})
 	if err != nil {
 		return err
 	}
 	return nodepolicy.Add(mgr, nodepolicy.Options{
 		Namespace: o.Namespace, StaleDelay: o.StaleDelay, Workers: o.Workers, Now: time.Now, Registry: metrics.Registry,
+		Claimed: claimed.Set,
 	}, plugins)
 }
 
@@ -132,8 +134,9 @@ func managerOptions(o options, scheme *runtime.Scheme) ctrl.Options {
 			DefaultNamespaces: map[string]cache.Config{o.Namespace: {}},
 			DefaultTransform:  cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Node{}:      {Transform: trimNode},
-				&corev1.ConfigMap{}: {Transform: trimConfigMap},
+				&corev1.Node{}:                   {Transform: trimNode},
+				&corev1.ConfigMap{}:              {Transform: trimConfigMap},
+				&sriovv1.SriovNetworkNodeState{}: {Transform: trimNodeState},
 			},
 		},
 		Metrics: server.Options{

@@ -14,6 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/fleet"
+	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
 
 func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T) {
@@ -87,6 +90,53 @@ func TestOfANodeOnlyWhatIsReadIsCached(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
+	}
+}
+
+// TestANodeIsRenderedTheSameFromWhatIsCachedOfIt holds the trimming against the one who reads.
+func TestANodeIsRenderedTheSameFromWhatIsCachedOfIt(t *testing.T) {
+	pf := func(address string, vfs ...sriovv1.VirtualFunction) sriovv1.InterfaceExt {
+		return sriovv1.InterfaceExt{
+			Name: "ens1f" + address[len(address)-1:], PciAddress: address, Vendor: "15b3", DeviceID: "1017", TotalVfs: 8, NumVfs: len(vfs), VFs: vfs,
+		}
+	}
+	vf := func(address string, id int) sriovv1.VirtualFunction {
+		return sriovv1.VirtualFunction{PciAddress: address, VfID: id, Vendor: "15b3", DeviceID: "1018", Name: "v", Mac: "02:00:00:00:00:01", Assigned: "ns/pod"}
+	}
+	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Name: "n"}}
+	state.Status.Interfaces = []sriovv1.InterfaceExt{
+		pf("0000:d8:00.0"),
+		pf("0000:d8:00.1", vf("0000:d8:00.1", 0)), // the VF of a virtual machine
+		pf("0000:d8:00.2", vf("0000:d8:02.0", 0)),
+		pf("0000:d8:00.3", vf("0000:d8:03.0", 0), vf("0000:d8:03.1", 1), vf("0000:d8:03.2", 2)),
+	}
+	rules := fleet.New(fleet.Objects{Policies: []sriovv1.SriovNetworkNodePolicy{{
+		ObjectMeta: metav1.ObjectMeta{Name: "p"},
+		Spec: sriovv1.SriovNetworkNodePolicySpec{
+			ResourceName: "r", NumVfs: 4, NodeSelector: map[string]string{}, NicSelector: sriovv1.SriovNetworkNicSelector{Vendor: "15b3"},
+		},
+	}}}, claims.Claims{})
+	node := nodestate.Node{Name: "n", Labels: nodestate.DefaultNodeSelector()}
+	want, err := rules.Render(node, state.DeepCopy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trimmed, err := trimNodeState(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rules.Render(node, trimmed.(*sriovv1.SriovNetworkNodeState))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want.Spec.Interfaces) != 4 || want.Plugin == "" {
+		t.Fatalf("rendered %+v", want.Spec)
+	}
+	if diff := cmp.Diff(want.Spec, got.Spec) + cmp.Diff(want.Plugin, got.Plugin); diff != "" {
+		t.Errorf("rendered (-from the whole state +from what is cached):\n%s", diff)
+	}
+	if kept := state.Status.Interfaces[3].VFs; len(kept) != 2 || kept[0].Mac != "" || kept[0].Assigned != "" {
+		t.Errorf("cached of three VFs: %+v", kept)
 	}
 }
 

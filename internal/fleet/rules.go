@@ -59,8 +59,8 @@ type Complaint struct {
 
 // The reasons of complaints, as events spell them.
 const (
-	ReasonBadNICEntry = "BadNICEntry"
-	ReasonBadKey      = "BadKey"
+	ReasonBadNICEntry = sriovv1.ReasonBadNICEntry
+	ReasonBadKey      = sriovv1.ReasonBadKey
 )
 
 // New parses the objects. What is broken in a ConfigMap keeps what last had.

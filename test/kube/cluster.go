@@ -34,7 +34,7 @@ const (
 // options are what a control plane consists of.
 type options struct {
 	controllerManager, scheduler, networkAttachments presence
-	kwok                                             presence
+	kwok, audit                                      presence
 	nodes                                            int
 }
 
@@ -55,6 +55,10 @@ func WithScheduler() Option { return func(o *options) { o.scheduler = present } 
 func WithKwok(nodes int) Option {
 	return func(o *options) { o.kwok, o.nodes = present, nodes }
 }
+
+// WithAudit lets the API server write down every request: see Audit. It costs a
+// little of every request.
+func WithAudit() Option { return func(o *options) { o.audit = present } }
 
 // WithNetworkAttachments adds the kind NetworkAttachmentDefinition.
 func WithNetworkAttachments() Option { return func(o *options) { o.networkAttachments = present } }

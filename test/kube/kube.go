@@ -68,6 +68,10 @@ func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
 // Kubeconfig returns the path of the administrator's kubeconfig.
 func (c *Cluster) Kubeconfig() string { return c.file("kubeconfig") }
 
+// Audit returns the path of the file to which WithAudit lets the API server write, a
+// line of JSON (audit.k8s.io/v1, Event) for each request as soon as it was answered.
+func (c *Cluster) Audit() string { return c.file("audit.log") }
+
 // Client returns the administrator's client, without a cache. It knows the
 // kinds of Scheme.
 func (c *Cluster) Client() client.WithWatch { return c.client }

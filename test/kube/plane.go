@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,26 +32,40 @@ func (c *Cluster) startEtcd() error {
 // need service accounts.
 func (c *Cluster) startServer(ctx context.Context) error {
 	const issuer = "https://kubernetes.default.svc"
-	server, err := start(c.dir, c.programs.Program("kube-apiserver"),
-		"--etcd-servers=http://127.0.0.1:"+c.etcd.String(),
-		"--bind-address=127.0.0.1", "--secure-port="+c.api.String(),
+	args := []string{
+		"--etcd-servers=http://127.0.0.1:" + c.etcd.String(),
+		"--bind-address=127.0.0.1", "--secure-port=" + c.api.String(),
 		"--permit-port-sharing", // the port is reserved for it
-		"--tls-cert-file="+c.file("server.crt"), "--tls-private-key-file="+c.file("server.key"),
-		"--client-ca-file="+c.file("ca.crt"),
-		"--service-account-issuer="+issuer,
-		"--service-account-key-file="+c.file("tokens.pub"), "--service-account-signing-key-file="+c.file("tokens.key"),
+		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
+		"--client-ca-file=" + c.file("ca.crt"),
+		"--service-account-issuer=" + issuer,
+		"--service-account-key-file=" + c.file("tokens.pub"), "--service-account-signing-key-file=" + c.file("tokens.key"),
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--endpoint-reconciler-type=none", // nobody looks for it at an address of the cluster
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
-	)
+	}
+	if c.options.audit == present {
+		if err := os.WriteFile(c.file("audit.yaml"), []byte(auditPolicy), 0o600); err != nil {
+			return fmt.Errorf("write the audit policy: %w", err)
+		}
+		args = append(args, "--audit-policy-file="+c.file("audit.yaml"), "--audit-log-path="+c.Audit(), "--audit-log-maxsize=4096")
+	}
+	server, err := start(c.dir, c.programs.Program("kube-apiserver"), args...)
 	if err != nil {
 		return err
 	}
 	c.server = server
 	return await(ctx, "the API server", append([]*process{server}, c.others...), c.ready)
 }
+
+// auditPolicy is about requests that have been answered, and watches that have begun.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata}]
+`
 
 // ready returns why the API server cannot be used yet.
 func (c *Cluster) ready(ctx context.Context) error {

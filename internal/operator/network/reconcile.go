@@ -4,9 +4,11 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +25,8 @@ import (
 // reconciler keeps the attachment of one network at a time as the network asks.
 type reconciler struct {
 	namespace string
+	// prefix is that of resources when the operator configuration has none.
+	prefix string
 	// networks reads those of every namespace.
 	networks client.Reader
 	// client reads what belongs to the operator's namespace, and namespaces.
@@ -30,6 +34,7 @@ type reconciler struct {
 	attachments *attachments
 	board       *board
 	voice       *voice
+	claimed     *Claimed
 }
 
 // Reconcile brings one network to where it should be.
@@ -51,6 +56,10 @@ func (r *reconciler) Reconcile(ctx context.Context, t target) (ctrl.Result, erro
 	a := ask(object)
 	if object.GetDeletionTimestamp() != nil {
 		return ctrl.Result{}, r.release(ctx, t, a)
+	}
+	// As long as it is not known who asks for which driver, neither is the attachment.
+	if _, known := r.claimed.get(); !known && asksForDriver(object) {
+		return ctrl.Result{}, nil
 	}
 	says, err := r.attach(ctx, t, a)
 	if err != nil && passing(err) {
@@ -193,7 +202,7 @@ func (r *reconciler) options(ctx context.Context, a asked) (render.Options, erro
 	if client.IgnoreNotFound(err) != nil {
 		return o, fmt.Errorf("read the operator configuration: %w", err)
 	}
-	o.ResourcePrefix = prefix(config)
+	o.ResourcePrefix = cmp.Or(config.Spec.ResourcePrefix, r.prefix)
 	if !asksForDriver(a.object) {
 		return o, nil
 	}
@@ -201,7 +210,8 @@ func (r *reconciler) options(ctx context.Context, a asked) (render.Options, erro
 	if err := r.client.List(ctx, policies, client.InNamespace(r.namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return o, fmt.Errorf("list the policies: %w", err)
 	}
-	o.VFDriver = render.DefaultVFDriver(a.resourceName, policies.Items)
+	claimed, _ := r.claimed.get()
+	o.VFDriver = render.DefaultVFDriver(a.resourceName, slices.Concat(policies.Items, claimed))
 	return o, nil
 }
 
@@ -218,14 +228,6 @@ func (r *reconciler) place(ctx context.Context, namespace string) (place, error)
 		return placeEnding, nil
 	}
 	return placeReady, nil
-}
-
-// prefix is the resource prefix that an operator configuration asks for.
-func prefix(c *sriovv1.SriovOperatorConfig) string {
-	if c.Spec.ResourcePrefix == "" {
-		return sriovv1.DefaultResourcePrefix
-	}
-	return c.Spec.ResourcePrefix
 }
 
 // asksForDriver reports whether the network's attachment names the VF driver that

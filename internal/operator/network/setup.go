@@ -4,6 +4,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -48,8 +49,14 @@ const (
 type Options struct {
 	// Namespace is the operator's. It is required.
 	Namespace string
+	// ResourcePrefix is that of resources when the operator configuration has none.
+	// Empty is the default.
+	ResourcePrefix string
 	// Now is the clock that dates conditions. It is required.
 	Now func() time.Time
+	// Claimed are the entries of sriov-configmap, for the VF driver of networks that name
+	// none. Without it there are none.
+	Claimed *Claimed
 	// Resync is how often every network is looked at although nothing has happened.
 	// 0 is the usual, some hours.
 	Resync time.Duration
@@ -74,7 +81,7 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 	}
 	known := &board{}
 	r := &reconciler{
-		namespace: o.Namespace, networks: cached, client: mgr.GetClient(), attachments: found, board: known,
+		namespace: o.Namespace, prefix: cmp.Or(o.ResourcePrefix, sriovv1.DefaultResourcePrefix), networks: cached, client: mgr.GetClient(), attachments: found, board: known, claimed: o.Claimed,
 		voice: &voice{client: mgr.GetClient(), recorder: mgr.GetEventRecorder(fieldManager), now: o.Now, said: map[target]utterance{}},
 	}
 	log := mgr.GetLogger().WithValues("controller", controllerName)
@@ -92,13 +99,14 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("make the controller of networks: %w", err)
 	}
 	b := &bell{networks: cached}
+	o.Claimed.connect(b)
 	for _, s := range append(sources(mgr.GetCache(), cached, r), b.source()) {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watch for the controller of networks: %w", err)
 		}
 	}
 	return watchDefinition(mgr, &watcher{
-		attachments: found, board: known, all: b.ring,
+		attachments: found, board: known, all: b.all,
 		begin: func() error { return c.Watch(attachmentSource(found, r)) },
 	})
 }
@@ -165,7 +173,7 @@ func sources(own, everywhere cache.Cache, r *reconciler) []source.TypedSource[ta
 			predicate.TypedFuncs[*sriovv1.SriovOperatorConfig]{
 				CreateFunc: func(e event.TypedCreateEvent[*sriovv1.SriovOperatorConfig]) bool { return !e.IsInInitialList },
 				UpdateFunc: func(e event.TypedUpdateEvent[*sriovv1.SriovOperatorConfig]) bool {
-					return prefix(e.ObjectOld) != prefix(e.ObjectNew)
+					return e.ObjectOld.Spec.ResourcePrefix != e.ObjectNew.Spec.ResourcePrefix
 				},
 			}),
 		source.TypedKind(own, &sriovv1.SriovNetworkNodePolicy{}, handler.TypedEnqueueRequestsFromMapFunc(r.afterPolicy),
@@ -259,7 +267,7 @@ func namespaceObject() *metav1.PartialObjectMetadata {
 	return n
 }
 
-// bell puts every network into the queue of its controller.
+// bell puts networks into the queue of their controller.
 type bell struct {
 	networks client.Reader
 
@@ -277,14 +285,23 @@ func (b *bell) source() source.TypedSource[target] {
 	})
 }
 
+// all puts every network into the queue.
+func (b *bell) all(ctx context.Context) error {
+	return b.ring(ctx, func(client.Object) bool { return true })
+}
+
 // ring is without effect before the controller has started: all networks are in
 // its queue then.
-func (b *bell) ring(ctx context.Context) error {
+func (b *bell) ring(ctx context.Context, wanted func(client.Object) bool) error {
 	b.mu.Lock()
 	q := b.queue
 	b.mu.Unlock()
 	if q == nil {
 		return nil
 	}
-	return networks(ctx, b.networks, func(k kind, o client.Object) { q.Add(targetOf(k, o)) })
+	return networks(ctx, b.networks, func(k kind, o client.Object) {
+		if wanted(o) {
+			q.Add(targetOf(k, o))
+		}
+	})
 }

@@ -173,6 +173,8 @@ type totals struct {
 	nodes     map[standing]int
 	ready     map[bool]int
 	conflicts int
+	// broken are what cannot be read of ConfigMaps.
+	broken int
 }
 
 func (b *board) totals() totals {

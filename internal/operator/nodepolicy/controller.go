@@ -6,7 +6,6 @@ package nodepolicy
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +37,9 @@ const (
 	most = 15 * time.Second
 	// gather is how long the status of a policy waits for more nodes.
 	gather = 500 * time.Millisecond
+	// behind is how long a write waits whose object has changed since the cache saw it.
+	// The change itself comes sooner, if it counts.
+	behind = 250 * time.Millisecond
 )
 
 // Options are the settings of the controller.
@@ -50,6 +52,9 @@ type Options struct {
 	// Workers is how many nodes are written at the same time.
 	Workers int
 	Now     func() time.Time
+	// Claimed is told the entries of sriov-configmap that are in force, whenever they are
+	// others: of each, resource name and device type. nil tells nobody.
+	Claimed func(context.Context, []sriovv1.SriovNetworkNodePolicy) error
 	// Registry gets the metrics.
 	Registry prometheus.Registerer
 }
@@ -73,7 +78,7 @@ type reconciler struct {
 	written  written
 	// basis is nil until the first one was made.
 	basis atomic.Pointer[basis]
-	calm  calm
+	calm  nudge.Calm
 
 	bases, nodes, policies nudge.Queue
 }
@@ -83,10 +88,10 @@ type reconciler struct {
 func Add(mgr ctrl.Manager, o Options, plugin PluginConfigs) error {
 	r := &reconciler{
 		client: mgr.GetClient(), options: o, plugin: plugin, board: newBoard(),
-		recorder: mgr.GetEventRecorder(string(fieldManager)),
+		recorder: mgr.GetEventRecorder(string(fieldManager)), calm: nudge.Calm{Quiet: quiet, Patience: patience},
 	}
 	var err error
-	if r.metrics, err = newMetrics(o.Registry, r.board); err != nil {
+	if r.metrics, err = newMetrics(o.Registry, r.totals); err != nil {
 		return fmt.Errorf("register the metrics of node states: %w", err)
 	}
 	r.bases.Add(sriovv1.DefaultConfigName, quiet)
@@ -98,11 +103,20 @@ func Add(mgr ctrl.Manager, o Options, plugin PluginConfigs) error {
 	return nil
 }
 
+// totals are the numbers for metrics.
+func (r *reconciler) totals() totals {
+	t := r.board.totals()
+	if b := r.basis.Load(); b != nil {
+		t.broken = len(b.Complaints)
+	}
+	return t
+}
+
 // addBases adds the controller with a single work item: everything that concerns all
 // nodes.
 func (r *reconciler) addBases(mgr ctrl.Manager) error {
 	changed := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		r.calm.note(r.options.Now())
+		r.calm.Note(r.options.Now())
 		r.bases.Add(sriovv1.DefaultConfigName, quiet)
 		return nil
 	})
@@ -135,8 +149,8 @@ func (r *reconciler) addNodes(mgr ctrl.Manager) error {
 	return nil
 }
 
-// statesByName puts the node of a node state into the queue. One that was deleted has to be
-// written again.
+// statesByName puts the node of a node state into the queue, unless the change is what was
+// just written there. One that was deleted has to be written again.
 func (r *reconciler) statesByName() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	add := func(o client.Object, q queue) {
@@ -144,7 +158,12 @@ func (r *reconciler) statesByName() handler.EventHandler {
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { add(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(e.ObjectNew, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			was, is := e.ObjectOld.(*sriovv1.SriovNetworkNodeState), e.ObjectNew.(*sriovv1.SriovNetworkNodeState) //nolint:errcheck // the watch is of node states alone
+			if !r.written.echo(was, is) {
+				add(is, q)
+			}
+		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			r.written.forget(e.Object.GetName())
 			add(e.Object, q)
@@ -165,31 +184,4 @@ func (r *reconciler) addPolicies(mgr ctrl.Manager) error {
 		return fmt.Errorf("add the controller of the status of policies: %w", err)
 	}
 	return nil
-}
-
-// calm says how long to wait for changes that come together.
-type calm struct {
-	mu          sync.Mutex
-	first, last time.Time
-}
-
-// note takes a change into account.
-func (c *calm) note(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.first.IsZero() {
-		c.first = now
-	}
-	c.last = now
-}
-
-// wait is how long to wait still. Zero begins anew.
-func (c *calm) wait(now time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	left := min(c.last.Add(quiet).Sub(now), c.first.Add(patience).Sub(now))
-	if left <= 0 {
-		c.first, c.last = time.Time{}, time.Time{}
-	}
-	return max(0, left)
 }

@@ -9,44 +9,104 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Metric is one that the operator serves of itself.
+type Metric struct {
+	Name string
+	// Type is "gauge" or "histogram".
+	Type string
+	Help string
+	// Label is its only label, empty when it has none, and Values are all that the label
+	// can have.
+	Label  string
+	Values []string
+}
+
+// The metrics.
+const (
+	metricPolicies  = "sriov_operator_policies"
+	metricNodes     = "sriov_operator_nodes"
+	metricConflicts = "sriov_operator_conflicts"
+	metricBroken    = "sriov_operator_broken_entries"
+	metricRender    = "sriov_operator_render_seconds"
+	metricWrite     = "sriov_operator_write_seconds"
+)
+
+// What sriov_operator_write_seconds is about.
+const (
+	wroteNodeState = "nodestate"
+	wrotePolicy    = "policy"
+	wroteCondition = "condition"
+)
+
+// Metrics are all metrics of these controllers.
+func Metrics() []Metric {
+	return []Metric{
+		{metricPolicies, "gauge", "Policies by whether their condition Ready is true.", "ready", []string{"true", "false"}},
+		{metricNodes, "gauge", "Nodes by how far they are in becoming what they should be.", "sync", []string{pending.String(), synced.String(), failed.String()}},
+		{metricConflicts, "gauge", "Wishes of policies, each a field or VF group on one PF, that do not stand because of other policies.", "", nil},
+		{metricBroken, "gauge", "Keys of sriov-configmap and entries of supported-nic-ids that cannot be read.", "", nil},
+		{metricRender, "histogram", "How long it took to render one node, in seconds.", "", nil},
+		{metricWrite, "histogram", "How long a write to the API took, in seconds, by what was written.", "object", []string{wroteNodeState, wrotePolicy, wroteCondition}},
+	}
+}
+
+// metricOf is the metric of a name.
+func metricOf(name string) Metric {
+	for _, m := range Metrics() {
+		if m.Name == name {
+			return m
+		}
+	}
+	return Metric{Name: name}
+}
+
+func (m Metric) labels() []string {
+	if m.Label == "" {
+		return nil
+	}
+	return []string{m.Label}
+}
+
+func (m Metric) desc() *prometheus.Desc { return prometheus.NewDesc(m.Name, m.Help, m.labels(), nil) }
+
+// histogram makes the metric, with buckets that grow from the shortest.
+func (m Metric) histogram(shortest, factor float64, count int) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: m.Name, Help: m.Help, Buckets: prometheus.ExponentialBuckets(shortest, factor, count),
+	}, m.labels())
+}
+
 // metrics are what the controller tells of itself.
 type metrics struct {
-	render prometheus.Histogram
+	render prometheus.Observer
 	write  *prometheus.HistogramVec
 }
 
 // newMetrics registers the metrics. The gauges are counted when they are asked for.
-func newMetrics(registry prometheus.Registerer, b *board) (*metrics, error) {
-	m := &metrics{
-		render: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "sriov_operator_render_seconds", Help: "How long it took to render one node.",
-			Buckets: prometheus.ExponentialBuckets(0.00001, 4, 10),
-		}),
-		write: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sriov_operator_write_seconds", Help: "How long a write to the API took, by what was written.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
-		}, []string{"object"}),
-	}
-	for _, c := range []prometheus.Collector{m.render, m.write, newGauges(b)} {
+func newMetrics(registry prometheus.Registerer, count func() totals) (*metrics, error) {
+	render, write := metricOf(metricRender).histogram(0.00001, 4, 10), metricOf(metricWrite).histogram(0.001, 2, 14)
+	for _, c := range []prometheus.Collector{render, write, newGauges(count)} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	// All that there can be is there from the start.
+	for _, object := range metricOf(metricWrite).Values {
+		write.WithLabelValues(object)
+	}
+	return &metrics{render: render.WithLabelValues(), write: write}, nil
 }
 
-// gauges count what is on the board.
+// gauges count when they are asked for.
 type gauges struct {
-	board                      *board
-	policies, nodes, conflicts *prometheus.Desc
+	count                              func() totals
+	policies, nodes, conflicts, broken *prometheus.Desc
 }
 
-func newGauges(b *board) *gauges {
+func newGauges(count func() totals) *gauges {
 	return &gauges{
-		board:     b,
-		policies:  prometheus.NewDesc("sriov_operator_policies", "Policies by readiness.", []string{"ready"}, nil),
-		nodes:     prometheus.NewDesc("sriov_operator_nodes", "Nodes by how far they are in becoming what they should be.", []string{"sync"}, nil),
-		conflicts: prometheus.NewDesc("sriov_operator_conflicts", "Wishes of policies that do not stand because of others.", nil, nil),
+		count: count, policies: metricOf(metricPolicies).desc(), nodes: metricOf(metricNodes).desc(),
+		conflicts: metricOf(metricConflicts).desc(), broken: metricOf(metricBroken).desc(),
 	}
 }
 
@@ -55,16 +115,21 @@ func (g *gauges) Describe(out chan<- *prometheus.Desc) {
 	out <- g.policies
 	out <- g.nodes
 	out <- g.conflicts
+	out <- g.broken
 }
 
 // Collect counts.
 func (g *gauges) Collect(out chan<- prometheus.Metric) {
-	t := g.board.totals()
+	t := g.count()
+	gauge := func(d *prometheus.Desc, value int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+	}
 	for ready, n := range t.ready {
-		out <- prometheus.MustNewConstMetric(g.policies, prometheus.GaugeValue, float64(n), strconv.FormatBool(ready))
+		gauge(g.policies, n, strconv.FormatBool(ready))
 	}
 	for s, n := range t.nodes {
-		out <- prometheus.MustNewConstMetric(g.nodes, prometheus.GaugeValue, float64(n), s.String())
+		gauge(g.nodes, n, s.String())
 	}
-	out <- prometheus.MustNewConstMetric(g.conflicts, prometheus.GaugeValue, float64(t.conflicts))
+	gauge(g.conflicts, t.conflicts)
+	gauge(g.broken, t.broken)
 }

@@ -15,49 +15,10 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/claims"
-	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
-
-func pools(selectors ...*metav1.LabelSelector) []pool {
-	var configs []sriovv1.SriovNetworkPoolConfig
-	for i, s := range selectors {
-		configs = append(configs, sriovv1.SriovNetworkPoolConfig{
-			ObjectMeta: metav1.ObjectMeta{Name: string(rune('a' + i))},
-			Spec:       sriovv1.SriovNetworkPoolConfigSpec{NodeSelector: s, RdmaMode: sriovv1.RdmaModeExclusive},
-		})
-	}
-	return newPools(configs)
-}
-
-func TestTheRDMAModeIsThatOfTheOnePool(t *testing.T) {
-	labelled := &metav1.LabelSelector{MatchLabels: map[string]string{"rack": "1"}}
-	broken := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "rack", Operator: "Near"}}}
-	node := map[string]string{"rack": "1"}
-	tests := map[string]struct {
-		pools []pool
-		want  hw.RDMAMode
-		fails string
-	}{
-		"without pools nothing is asked for":               {},
-		"a pool without a selector has every node":         {pools: pools(nil), want: hw.RDMAExclusive},
-		"a pool of other nodes does not count":             {pools: pools(&metav1.LabelSelector{MatchLabels: map[string]string{"rack": "2"}})},
-		"two pools are an error with both names":           {pools: pools(labelled, nil), fails: "pools a and b"},
-		"a selector that cannot be read may mean the node": {pools: pools(labelled, broken), fails: "pool b"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := rdmaMode(test.pools, node)
-			if (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
-				t.Fatalf("error %v, want %q", err, test.fails)
-			}
-			if got != test.want {
-				t.Errorf("mode %q, want %q", got, test.want)
-			}
-		})
-	}
-}
 
 // policyFor is a policy for a PF by its name.
 func policyFor(name, pf string, vfs int) sriovv1.SriovNetworkNodePolicy {
@@ -94,11 +55,11 @@ func TestANodeWithoutInventoryKeepsItsSpecAndItsPluginsConfiguration(t *testing.
 	state := stateWith()
 	state.Spec.Interfaces = []sriovv1.Interface{{PciAddress: "0000:d8:00.0", NumVfs: 7}}
 	r := mustRender(t, b, state)
-	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+	if diff := cmp.Diff(state.Spec, r.Spec); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
-	if r.plugin != "" || r.summary.standing != pending {
-		t.Errorf("plugin %q, %s; want nothing said, and pending", r.plugin, r.summary.standing)
+	if r.Plugin != "" || r.summary.standing != pending {
+		t.Errorf("plugin %q, %s; want nothing said, and pending", r.Plugin, r.summary.standing)
 	}
 }
 
@@ -108,11 +69,11 @@ func TestAnUnknownClaimKeepsWhatIsRendered(t *testing.T) {
 	state := stateWith(cx5())
 	state.Spec.Interfaces = []sriovv1.Interface{{PciAddress: "0000:d8:00.0", NumVfs: 7}}
 	r := mustRender(t, b, state)
-	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+	if diff := cmp.Diff(state.Spec, r.Spec); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
-	if len(b.complaints) != 1 || b.complaints[0].reason != reasonBadKey {
-		t.Errorf("complaints %v, want one about the key", b.complaints)
+	if len(b.Complaints) != 1 || b.Complaints[0].Reason != fleet.ReasonBadKey {
+		t.Errorf("complaints %v, want one about the key", b.Complaints)
 	}
 }
 
@@ -120,26 +81,26 @@ func TestAPFOfAnotherTypeThanClaimedIsHeld(t *testing.T) {
 	good := "interfaces:\n- nicName: ens1f0\n  nicType: ConnectX-5\n  numVfs: 4\n  resourceName: r\n"
 	cm := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig}, Data: map[string]string{"n": good}}
 	b := newBasis(objects{configMaps: []corev1.ConfigMap{cm}}, claims.Claims{}, 1)
-	if len(b.complaints) > 0 {
-		t.Fatal(b.complaints)
+	if len(b.Complaints) > 0 {
+		t.Fatal(b.Complaints)
 	}
 	state := stateWith(cx5())
-	state.Spec = mustRender(t, b, state).spec
+	state.Spec = mustRender(t, b, state).Spec
 	if len(state.Spec.Interfaces) != 1 {
 		t.Fatalf("rendered %v, want the PF", state.Spec.Interfaces)
 	}
-	was := mustRender(t, b, state).plugin
+	was := mustRender(t, b, state).Plugin
 	other := cm.DeepCopy()
 	other.Data["n"] = strings.ReplaceAll(good, "ConnectX-5", "ixgbe")
-	b = newBasis(objects{configMaps: []corev1.ConfigMap{*other}}, b.claims, 2)
-	if len(b.complaints) > 0 {
-		t.Fatal(b.complaints)
+	b = newBasis(objects{configMaps: []corev1.ConfigMap{*other}}, b.Claims, 2)
+	if len(b.Complaints) > 0 {
+		t.Fatal(b.Complaints)
 	}
 	r := mustRender(t, b, state)
-	if diff := cmp.Diff(state.Spec, r.spec); diff != "" {
+	if diff := cmp.Diff(state.Spec, r.Spec); diff != "" {
 		t.Errorf("spec (-was +is):\n%s", diff)
 	}
-	if diff := cmp.Diff(was, r.plugin); diff != "" {
+	if diff := cmp.Diff(was, r.Plugin); diff != "" {
 		t.Errorf("the device plugin's configuration (-was +is):\n%s", diff)
 	}
 }
@@ -147,11 +108,11 @@ func TestAPFOfAnotherTypeThanClaimedIsHeld(t *testing.T) {
 func TestAMalformedNICEntryIsReportedAndTheOthersCount(t *testing.T) {
 	list := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSupportedNICIDs}, Data: map[string]string{"good": "15b3 1017 1018", "bad": "15b3 1017"}}
 	b := newBasis(objects{configMaps: []corev1.ConfigMap{list}, policies: []sriovv1.SriovNetworkNodePolicy{policyFor("p", "ens1f0", 4)}}, claims.Claims{}, 1)
-	if len(b.complaints) != 1 || b.complaints[0].reason != reasonBadNICEntry || !strings.Contains(b.complaints[0].text, "bad") {
-		t.Errorf("complaints %v, want one about the entry", b.complaints)
+	if len(b.Complaints) != 1 || b.Complaints[0].Reason != fleet.ReasonBadNICEntry || !strings.Contains(b.Complaints[0].Text, "bad") {
+		t.Errorf("complaints %v, want one about the entry", b.Complaints)
 	}
-	if r := mustRender(t, b, stateWith(cx5())); len(r.spec.Interfaces) != 1 {
-		t.Errorf("rendered %v, want the NIC of the good entry", r.spec.Interfaces)
+	if r := mustRender(t, b, stateWith(cx5())); len(r.Spec.Interfaces) != 1 {
+		t.Errorf("rendered %v, want the NIC of the good entry", r.Spec.Interfaces)
 	}
 }
 
@@ -161,7 +122,7 @@ func TestANodeIsSyncedOnlyForItsPresentSpec(t *testing.T) {
 	if got := mustRender(t, b, state).summary.standing; got != pending {
 		t.Errorf("%s before the spec is written, want pending", got)
 	}
-	state.Spec = mustRender(t, b, state).spec
+	state.Spec = mustRender(t, b, state).Spec
 	if got := mustRender(t, b, state).summary.standing; got != synced {
 		t.Errorf("%s, want synced", got)
 	}
@@ -187,12 +148,12 @@ func TestTheFirstThatHoldsIsWhyAPolicyIsNotReady(t *testing.T) {
 		"an empty selector":        {policy: empty, tally: tally{nodes: 1}, want: string(reason.EmptySelector)},
 		"the policy named default": {policy: old, want: string(reason.DeprecatedDefault)},
 		"no node":                  {policy: good, want: string(reason.NodeNotSelected)},
-		"a failed node":            {policy: good, tally: tally{nodes: 2, pfs: 2, failed: 1, synced: 1, failure: "node a: no firmware"}, want: ReasonNodesFailed, says: "1 of 2 nodes failed; node a: no firmware"},
-		"nothing stands":           {policy: good, tally: tally{nodes: 1, pfs: 1, synced: 1, lost: 1}, want: ReasonLostToOthers},
-		"a node on its way":        {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 1}, want: ReasonInProgress, says: "1 of 2"},
+		"a failed node":            {policy: good, tally: tally{nodes: 2, pfs: 2, failed: 1, synced: 1, failure: "node a: no firmware"}, want: sriovv1.ReasonNodesFailed, says: "1 of 2 nodes failed; node a: no firmware"},
+		"nothing stands":           {policy: good, tally: tally{nodes: 1, pfs: 1, synced: 1, lost: 1}, want: sriovv1.ReasonLostToOthers},
+		"a node on its way":        {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 1}, want: sriovv1.ReasonInProgress, says: "1 of 2"},
 		"no PF anywhere":           {policy: good, tally: tally{nodes: 2, synced: 2, idle: 2}, want: string(reason.NoPFMatches)},
-		"all is well":              {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 2}, want: ReasonAllSynced},
-		"well where there are PFs": {policy: good, tally: tally{nodes: 2, pfs: 1, synced: 2, idle: 1}, want: ReasonAllSynced, says: "on 1 of them no PF"},
+		"all is well":              {policy: good, tally: tally{nodes: 2, pfs: 2, synced: 2}, want: sriovv1.ReasonAllNodesSynced},
+		"well where there are PFs": {policy: good, tally: tally{nodes: 2, pfs: 1, synced: 2, idle: 1}, want: sriovv1.ReasonAllNodesSynced, says: "on 1 of them no PF"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -254,28 +215,5 @@ func TestThePolicyIsCountedOnceEveryNodeWasRendered(t *testing.T) {
 	}
 	if c := b.drop("a", 1); !cmp.Equal(c.policies, []string{"p"}) {
 		t.Errorf("policies %v are to be looked at after a node went, want p", c.policies)
-	}
-}
-
-func TestChangesThatComeTogetherAreWaitedFor(t *testing.T) {
-	start := time.Unix(1000, 0)
-	var c calm
-	c.note(start)
-	if got := c.wait(start); got != quiet {
-		t.Errorf("waits %s after a change, want %s", got, quiet)
-	}
-	c.note(start.Add(quiet / 2))
-	if got := c.wait(start.Add(quiet)); got != quiet/2 {
-		t.Errorf("waits %s after another change, want %s", got, quiet/2)
-	}
-	for at := time.Duration(0); at < patience; at += quiet / 2 {
-		c.note(start.Add(at))
-	}
-	if got := c.wait(start.Add(patience)); got != 0 {
-		t.Errorf("waits %s although the first change is %s old", got, patience)
-	}
-	c.note(start.Add(2 * patience))
-	if got := c.wait(start.Add(2 * patience)); got != quiet {
-		t.Errorf("waits %s after it began anew, want %s", got, quiet)
 	}
 }

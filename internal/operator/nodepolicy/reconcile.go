@@ -22,8 +22,14 @@ import (
 
 // reconcileBasis makes a new basis once changes have come to rest, and lets every node
 // be rendered from it.
-func (r *reconciler) reconcileBasis(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
-	if left := r.calm.wait(r.options.Now()); left > 0 && r.basis.Load() != nil {
+func (r *reconciler) reconcileBasis(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	switch request.Name {
+	case confession:
+		return r.reconcileComplaints(ctx)
+	case hearsay:
+		return reconcile.Result{}, r.passOn(ctx)
+	}
+	if left := r.calm.Wait(r.options.Now()); left > 0 && r.basis.Load() != nil {
 		return reconcile.Result{RequeueAfter: left}, nil
 	}
 	o, err := r.read(ctx)
@@ -38,12 +44,16 @@ func (r *reconciler) reconcileBasis(ctx context.Context, _ reconcile.Request) (r
 	var last claims.Claims
 	number := uint64(1)
 	if was != nil {
-		last, number = was.claims, was.number+1
+		last, number = was.Claims, was.number+1
 	}
 	is := newBasis(o, last, number)
 	r.complain(o, was, is)
 	r.board.begin(number, names)
 	r.basis.Store(is)
+	r.bases.Add(confession, 0)
+	if was == nil || len(claims.Changed(was.Claims, is.Claims)) > 0 {
+		r.bases.Add(hearsay, 0)
+	}
 	ctrl.LoggerFrom(ctx).Info("rendering every node", "basis", number, "policies", len(o.policies), "pools", len(o.pools), "nodes", len(names))
 	for _, name := range names {
 		r.nodes.Add(name, 0)
@@ -105,13 +115,13 @@ func (r *reconciler) names(ctx context.Context) ([]string, error) {
 
 // complain makes an event of everything that is newly wrong in a ConfigMap.
 func (r *reconciler) complain(o objects, was, is *basis) {
-	for _, c := range is.complaints {
-		if was != nil && slices.Contains(was.complaints, c) {
+	for _, c := range is.Complaints {
+		if was != nil && slices.Contains(was.Complaints, c) {
 			continue
 		}
-		i := slices.IndexFunc(o.configMaps, func(cm corev1.ConfigMap) bool { return cm.Name == c.configMap })
+		i := slices.IndexFunc(o.configMaps, func(cm corev1.ConfigMap) bool { return cm.Name == c.ConfigMap })
 		if i >= 0 {
-			r.recorder.Eventf(&o.configMaps[i], nil, corev1.EventTypeWarning, c.reason, "Read", "%s", c.text)
+			r.recorder.Eventf(&o.configMaps[i], nil, corev1.EventTypeWarning, c.Reason, "Read", "%s", c.Text)
 		}
 	}
 }
@@ -133,7 +143,7 @@ func (r *reconciler) reconcileNode(ctx context.Context, request reconcile.Reques
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if gone || !b.lists(node.Labels) {
+	if gone || !b.Lists(node.Labels) {
 		r.nudge(r.board.drop(name, b.number), b)
 		r.plugin.Drop(name)
 		return r.keepOrDelete(ctx, name, state)
@@ -144,17 +154,25 @@ func (r *reconciler) reconcileNode(ctx context.Context, request reconcile.Reques
 		return reconcile.Result{}, fmt.Errorf("render node %s: %w", name, err)
 	}
 	r.metrics.render.Observe(r.options.Now().Sub(began).Seconds())
-	if want.poolErr != nil {
-		ctrl.LoggerFrom(ctx).Info("the node keeps its rdmaMode", "node", name, "reason", want.poolErr.Error())
+	if want.PoolErr != nil {
+		ctrl.LoggerFrom(ctx).Info("the node keeps its rdmaMode", "node", name, "reason", want.PoolErr.Error())
 	}
 	r.nudge(r.board.put(name, b.number, want.summary), b)
-	if err := r.write(ctx, b, name, state, want.spec); err != nil {
+	err = r.write(ctx, b, name, state, want.Spec)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		ctrl.LoggerFrom(ctx).V(1).Info("the node state has changed meanwhile; looking again", "node", name)
+		return reconcile.Result{RequeueAfter: behind}, nil
+	}
+	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if want.plugin != "" {
-		r.plugin.Put(name, want.plugin)
+	if want.Plugin != "" {
+		r.plugin.Put(name, want.Plugin)
 	}
-	return reconcile.Result{}, nil
+	if state == nil {
+		return reconcile.Result{}, nil // it comes again when it is there
+	}
+	return reconcile.Result{}, r.tellNode(ctx, b, state)
 }
 
 // state is the node state; nil when there is none.

@@ -67,7 +67,7 @@ func newOperator(t *testing.T, staleDelay time.Duration) *operator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.ns, Workers: 4})
+	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.ns, Workers: 4, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,31 +16,17 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
 
-// Reasons of the conditions of a policy, beside those of package reason.
-const (
-	// ReasonAllSynced: every selected node has what the policy asks for.
-	ReasonAllSynced = "AllNodesSynced"
-	// ReasonInProgress: nodes are still becoming what they should be.
-	ReasonInProgress = "InProgress"
-	// ReasonNodesFailed: nodes will not become what they should be by themselves.
-	ReasonNodesFailed = "NodesFailed"
-	// ReasonNoConflict: everything that the policy asks for stands.
-	ReasonNoConflict = "NoConflict"
-	// ReasonLostToOthers: a field or VF group of the policy lost to another policy.
-	ReasonLostToOthers = "LostToOthers"
-)
-
 // verdict is what the status of a policy says.
 type verdict struct {
 	nodes, pfs, synced, failed, losses int
 	// readyReason and readyText are those of the condition Ready, which is true with
-	// ReasonAllSynced alone; conflict is the message of Conflicted, empty when there
+	// ReasonAllNodesSynced alone; conflict is the message of Conflicted, empty when there
 	// is none.
 	readyReason, readyText string
 	conflict               string
 }
 
-func (v verdict) ready() bool { return v.readyReason == ReasonAllSynced }
+func (v verdict) ready() bool { return v.readyReason == sriovv1.ReasonAllNodesSynced }
 
 // judge is the verdict about a policy that became what the tally says.
 func judge(policy *sriovv1.SriovNetworkNodePolicy, t tally) verdict {
@@ -75,17 +61,17 @@ func readiness(policy *sriovv1.SriovNetworkNodePolicy, t tally) (string, string)
 	case t.nodes == 0:
 		return string(reason.NodeNotSelected), "no node that the operator looks after has the labels of nodeSelector"
 	case t.failed > 0:
-		return ReasonNodesFailed, fmt.Sprintf("%d of %d nodes failed; %s", t.failed, t.nodes, t.failure)
+		return sriovv1.ReasonNodesFailed, fmt.Sprintf("%d of %d nodes failed; %s", t.failed, t.nodes, t.failure)
 	case t.lost > 0:
-		return ReasonLostToOthers, fmt.Sprintf("nothing of the policy stands on %d of %d nodes; %s", t.lost, t.nodes, t.lostTo)
+		return sriovv1.ReasonLostToOthers, fmt.Sprintf("nothing of the policy stands on %d of %d nodes; %s", t.lost, t.nodes, t.lostTo)
 	case t.synced < t.nodes:
-		return ReasonInProgress, fmt.Sprintf("%d of %d nodes are as desired", t.synced, t.nodes)
+		return sriovv1.ReasonInProgress, fmt.Sprintf("%d of %d nodes are as desired", t.synced, t.nodes)
 	case t.pfs == 0:
 		return told(reason.NoPFMatches)
 	case t.idle > 0:
-		return ReasonAllSynced, fmt.Sprintf("%d nodes are as desired; on %d of them no PF matches nicSelector", t.nodes, t.idle)
+		return sriovv1.ReasonAllNodesSynced, fmt.Sprintf("%d nodes are as desired; on %d of them no PF matches nicSelector", t.nodes, t.idle)
 	}
-	return ReasonAllSynced, fmt.Sprintf("%d nodes are as desired", t.nodes)
+	return sriovv1.ReasonAllNodesSynced, fmt.Sprintf("%d nodes are as desired", t.nodes)
 }
 
 // told is a reason with its own sentences as message.
@@ -113,11 +99,11 @@ func (v verdict) status(policy *sriovv1.SriovNetworkNodePolicy, now metav1.Time)
 		ready.Status = metav1.ConditionTrue
 	}
 	conflicted := metav1.Condition{
-		Type: sriovv1.ConditionConflicted, Status: metav1.ConditionFalse, Reason: ReasonNoConflict,
+		Type: sriovv1.ConditionConflicted, Status: metav1.ConditionFalse, Reason: sriovv1.ReasonNoConflict,
 		Message: "everything that the policy asks for stands", ObservedGeneration: policy.Generation, LastTransitionTime: now,
 	}
 	if v.conflict != "" {
-		conflicted.Status, conflicted.Reason, conflicted.Message = metav1.ConditionTrue, ReasonLostToOthers, v.conflict
+		conflicted.Status, conflicted.Reason, conflicted.Message = metav1.ConditionTrue, sriovv1.ReasonLostToOthers, v.conflict
 	}
 	meta.SetStatusCondition(&out.Conditions, ready)
 	meta.SetStatusCondition(&out.Conditions, conflicted)

@@ -8,13 +8,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
-	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 )
 
 // onlyChanged lets updates pass that change something which counts, and all that comes
@@ -28,7 +29,7 @@ func onlyChanged(counts func(was, is client.Object) bool) builder.Predicates {
 // onlyRead lets ConfigMaps pass that a basis is made from, and those that were such.
 func onlyRead() builder.Predicates {
 	read := func(o client.Object) bool {
-		return o.GetName() == sriovv1.ConfigMapSupportedNICIDs || claims.Selects(o.GetName(), o.GetLabels())
+		return fleet.Reads(o.GetName(), o.GetLabels())
 	}
 	return builder.WithPredicates(predicate.Funcs{
 		CreateFunc:  func(e event.CreateEvent) bool { return read(e.Object) },
@@ -52,11 +53,18 @@ func dataChanged(was, is client.Object) bool {
 // stateChanged leaves out what a daemon reports and no policy depends on.
 func stateChanged(was, is client.Object) bool {
 	a, b := was.(*sriovv1.SriovNetworkNodeState), is.(*sriovv1.SriovNetworkNodeState) //nolint:errcheck // the watch is of node states alone
-	return specChanged(was, is) ||
+	return specChanged(was, is) || reported(a, b) ||
 		a.Annotations[sriovv1.AnnotationKeepStateUntil] != b.Annotations[sriovv1.AnnotationKeepStateUntil] ||
-		!equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences) ||
-		a.Status.SyncStatus != b.Status.SyncStatus || a.Status.LastSyncError != b.Status.LastSyncError ||
+		!equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+}
+
+// reported reports whether a daemon has said something that policies depend on, or lost
+// what it was told.
+func reported(a, b *sriovv1.SriovNetworkNodeState) bool {
+	return a.Status.SyncStatus != b.Status.SyncStatus || a.Status.LastSyncError != b.Status.LastSyncError ||
 		a.Status.ObservedGeneration != b.Status.ObservedGeneration ||
 		a.Status.System != b.Status.System ||
+		meta.IsStatusConditionFalse(a.Status.Conditions, sriovv1.ConditionConfigMapAccepted) &&
+			meta.FindStatusCondition(b.Status.Conditions, sriovv1.ConditionConfigMapAccepted) == nil ||
 		!equality.Semantic.DeepEqual(a.Status.Interfaces, b.Status.Interfaces)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,23 +21,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
 
 // written remembers the last write of each node state until the cache shows it, so that
-// the same is not written twice.
+// the same is not written twice, and so that the watch's echo of it is no work.
 type written struct {
 	mu sync.Mutex
 	by map[string]write
 }
 
-// write is a spec and the version of the object that it was written over.
+// write is a spec, the version of the object that it was written over, and the version
+// that it then had; empty while there is no answer.
 type write struct {
-	over string
-	spec sriovv1.SriovNetworkNodeStateSpec
+	over, version string
+	spec          sriovv1.SriovNetworkNodeStateSpec
 }
 
-func (w *written) note(name, over string, spec sriovv1.SriovNetworkNodeStateSpec) {
+// begin notes what is about to be written over a version of the object.
+func (w *written) begin(name, over string, spec sriovv1.SriovNetworkNodeStateSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by == nil {
@@ -45,23 +49,46 @@ func (w *written) note(name, over string, spec sriovv1.SriovNetworkNodeStateSpec
 	w.by[name] = write{over: over, spec: spec}
 }
 
+// done notes the version of what was written, unless it is forgotten by now.
+func (w *written) done(name, version string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, ok := w.by[name]; ok {
+		last.version = version
+		w.by[name] = last
+	}
+}
+
 func (w *written) forget(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.by, name)
 }
 
-// underway reports whether the spec was written over just this version of the object,
-// which is the one in the cache. What was written over another version is forgotten.
-func (w *written) underway(name, version string, spec sriovv1.SriovNetworkNodeStateSpec) bool {
+// underway is the version that the object has by now, although the cache has the one
+// given, and whether it has this spec. What was written over another version is forgotten.
+func (w *written) underway(name, cached string, spec sriovv1.SriovNetworkNodeStateSpec) (version string, same bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last, ok := w.by[name]
-	if ok && last.over != version {
+	if ok && last.over != cached || last.version == "" {
 		delete(w.by, name)
+		return cached, false
+	}
+	return last.version, equality.Semantic.DeepEqual(last.spec, spec)
+}
+
+// echo reports whether a change that the watch brings is nothing but the last write, which
+// is then forgotten. The node's daemon has yet to see it.
+func (w *written) echo(was, is *sriovv1.SriovNetworkNodeState) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, ok := w.by[is.Name]
+	if !ok || last.over != was.ResourceVersion || reported(was, is) || fleet.StandingOf(is) != pending || !equality.Semantic.DeepEqual(last.spec, is.Spec) {
 		return false
 	}
-	return ok && equality.Semantic.DeepEqual(last.spec, spec)
+	delete(w.by, is.Name)
+	return true
 }
 
 // nodeOf is the node as policies see it.
@@ -69,88 +96,77 @@ func nodeOf(node *corev1.Node) nodestate.Node {
 	return nodestate.Node{Name: node.Name, Labels: node.Labels}
 }
 
-// write makes the node state have the spec and its owner. It writes nothing when the
-// state in the cache has them.
+// write makes the node state have the spec and its owner, and no mark of a node that is
+// gone. It writes nothing when the state in the cache is so.
+//
+// It is an update of exactly the version that was looked at: a write over something that
+// was not seen is refused, whether it is another's or that of a leader who came after.
+// So all of the spec is the controller's, also fields that somebody added, and it costs
+// the API server least: an apply would take twice as long.
 func (r *reconciler) write(ctx context.Context, b *basis, name string, state *sriovv1.SriovNetworkNodeState, spec sriovv1.SriovNetworkNodeStateSpec) error {
-	version := ""
+	want := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: r.options.Namespace, Name: name}, Spec: spec}
 	if state != nil {
-		version = state.ResourceVersion
-		if _, stale := state.Annotations[sriovv1.AnnotationKeepStateUntil]; stale {
-			if err := r.unkeep(ctx, state); err != nil {
-				return err
-			}
-		}
-		if equality.Semantic.DeepEqual(state.Spec, spec) && owned(state, b.owner) {
+		if equality.Semantic.DeepEqual(state.Spec, spec) && owned(state, b.owner) && !marked(state) {
 			r.written.forget(name)
 			return nil
 		}
+		want.ObjectMeta = *state.ObjectMeta.DeepCopy()
+		delete(want.Annotations, sriovv1.AnnotationKeepStateUntil)
 	}
-	if r.written.underway(name, version, spec) {
+	over := want.ResourceVersion
+	var same bool
+	if want.ResourceVersion, same = r.written.underway(name, over, spec); same {
 		return nil
 	}
+	own(want, b.owner)
 	began := r.options.Now()
-	want := sriovv1.SriovNetworkNodeState{
-		TypeMeta:   metav1.TypeMeta{APIVersion: sriovv1.SchemeGroupVersion.String(), Kind: sriovv1.KindSriovNetworkNodeState},
-		ObjectMeta: metav1.ObjectMeta{Namespace: r.options.Namespace, Name: name},
-		Spec:       spec,
-	}
-	if b.owner != nil {
-		want.OwnerReferences = []metav1.OwnerReference{*b.owner}
-	}
-	object, err := content(&want)
-	if err != nil {
-		return fmt.Errorf("convert node state %s: %w", name, err)
-	}
-	if err := r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), fieldManager, client.ForceOwnership); err != nil {
-		return fmt.Errorf("apply node state %s: %w", name, err)
-	}
-	if err := r.clean(ctx, object, spec); err != nil {
+	r.written.begin(name, over, spec)
+	if err := r.send(ctx, want); err != nil {
+		r.written.forget(name)
 		return err
 	}
-	r.written.note(name, version, spec)
-	r.metrics.write.WithLabelValues("nodestate").Observe(r.options.Now().Sub(began).Seconds())
-	ctrl.LoggerFrom(ctx).Info("wrote the node state", "node", name, "pfs", len(spec.Interfaces), "basis", b.number)
+	r.written.done(name, want.ResourceVersion)
+	r.metrics.write.WithLabelValues(wroteNodeState).Observe(r.options.Now().Sub(began).Seconds())
+	ctrl.LoggerFrom(ctx).V(1).Info("wrote the node state", "node", name, "pfs", len(spec.Interfaces), "basis", b.number)
 	return nil
 }
 
-// clean removes what somebody else put into the spec: an apply leaves alone the fields that
-// it does not name and that others own.
-func (r *reconciler) clean(ctx context.Context, applied *unstructured.Unstructured, spec sriovv1.SriovNetworkNodeStateSpec) error {
-	var got sriovv1.SriovNetworkNodeState
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(applied.Object, &got); err != nil {
-		return fmt.Errorf("read the applied node state %s: %w", applied.GetName(), err)
-	}
-	if equality.Semantic.DeepEqual(got.Spec, spec) {
+// send makes or updates the node state.
+func (r *reconciler) send(ctx context.Context, want *sriovv1.SriovNetworkNodeState) error {
+	if want.ResourceVersion == "" {
+		if err := r.client.Create(ctx, want, fieldManager); err != nil {
+			return fmt.Errorf("create node state %s: %w", want.Name, err)
+		}
 		return nil
 	}
-	patch, err := json.Marshal([]replacement{{Op: "replace", Path: "/spec", Value: spec}})
-	if err != nil {
-		return fmt.Errorf("marshal the spec of node state %s: %w", applied.GetName(), err)
-	}
-	if err := r.client.Patch(ctx, &got, client.RawPatch(types.JSONPatchType, patch), fieldManager); err != nil {
-		return fmt.Errorf("restore the spec of node state %s: %w", applied.GetName(), err)
+	if err := r.client.Update(ctx, want, fieldManager); err != nil {
+		return fmt.Errorf("update node state %s: %w", want.Name, err)
 	}
 	return nil
 }
 
-// replacement is one operation of a JSON patch (RFC 6902).
-type replacement struct {
-	Op    string                            `json:"op"`
-	Path  string                            `json:"path"`
-	Value sriovv1.SriovNetworkNodeStateSpec `json:"value"`
+// marked reports whether the state is still marked as that of a node that is gone.
+func marked(state *sriovv1.SriovNetworkNodeState) bool {
+	_, is := state.Annotations[sriovv1.AnnotationKeepStateUntil]
+	return is
 }
 
 // owned reports whether the object has the owner, if there is one.
 func owned(state *sriovv1.SriovNetworkNodeState, owner *metav1.OwnerReference) bool {
+	return owner == nil || slices.ContainsFunc(state.OwnerReferences, func(ref metav1.OwnerReference) bool {
+		return equality.Semantic.DeepEqual(ref, *owner)
+	})
+}
+
+// own gives the object its owner in place of one of the same kind that was before.
+func own(state *sriovv1.SriovNetworkNodeState, owner *metav1.OwnerReference) {
 	if owner == nil {
-		return true
+		return
 	}
-	for i := range state.OwnerReferences {
-		if equality.Semantic.DeepEqual(&state.OwnerReferences[i], owner) {
-			return true
-		}
-	}
-	return false
+	state.OwnerReferences = slices.DeleteFunc(state.OwnerReferences, func(ref metav1.OwnerReference) bool {
+		return ref.APIVersion == owner.APIVersion && ref.Kind == owner.Kind
+	})
+	state.OwnerReferences = append(state.OwnerReferences, *owner)
 }
 
 // content is an object as an apply sends it: with the fields alone that are set.
@@ -176,14 +192,6 @@ func (r *reconciler) keep(ctx context.Context, state *sriovv1.SriovNetworkNodeSt
 		return fmt.Errorf("keep node state %s until %s: %w", state.Name, text, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("the node is gone; its state is kept for a while", "node", state.Name, "until", text)
-	return nil
-}
-
-// unkeep takes back keep for a node that is back.
-func (r *reconciler) unkeep(ctx context.Context, state *sriovv1.SriovNetworkNodeState) error {
-	if err := r.annotate(ctx, state, nil); err != nil {
-		return fmt.Errorf("keep node state %s for good: %w", state.Name, err)
-	}
 	return nil
 }
 
@@ -228,6 +236,6 @@ func (r *reconciler) writeStatus(ctx context.Context, policy *sriovv1.SriovNetwo
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("apply the status of policy %s: %w", policy.Name, err)
 	}
-	r.metrics.write.WithLabelValues("policy").Observe(r.options.Now().Sub(began).Seconds())
+	r.metrics.write.WithLabelValues(wrotePolicy).Observe(r.options.Now().Sub(began).Seconds())
 	return err == nil, nil
 }

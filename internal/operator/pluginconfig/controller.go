@@ -6,9 +6,9 @@ package pluginconfig
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,8 +39,13 @@ const fieldManager = client.FieldOwner("sriov-network-operator")
 // made again.
 const most = 30 * time.Second
 
-// gather is how long a write waits for the configurations of more nodes.
-const gather = 500 * time.Millisecond
+// A write waits for the configurations of more nodes: until none has come for gather, and
+// no longer than patience. A write is of a whole ConfigMap for the API server, so that
+// many nodes at once should be one.
+const (
+	gather   = 300 * time.Millisecond
+	patience = 5 * time.Second
+)
 
 // Options are the settings of the controllers.
 type Options struct {
@@ -47,13 +53,15 @@ type Options struct {
 	Namespace string
 	// Workers is how many nodes are labelled at the same time.
 	Workers int
+	Now     func() time.Time
 }
 
 // Store holds what every node's device plugin shall read, and writes it. Make one with
 // Add. It may be used from several goroutines.
 type Store struct {
-	client  client.Client
-	options Options
+	client   client.Client
+	options  Options
+	recorder events.EventRecorder
 	// empty is the text of a configuration without resources.
 	empty string
 
@@ -63,10 +71,13 @@ type Store struct {
 	wanted map[string]string
 	// stored is what of wanted was written, by node.
 	stored map[string]string
+	// left are the nodes whose configuration could not be stored, each with why.
+	left map[string]complaint
 	// mine are the ConfigMaps as they were written last, until the cache shows them.
 	mine map[string]written
 
-	writes, labels nudge.Queue
+	calm          nudge.Calm
+	writes, nodes nudge.Queue
 }
 
 // written is a ConfigMap's data, and the version that it was written over.
@@ -82,8 +93,9 @@ func Add(mgr ctrl.Manager, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		client: mgr.GetClient(), options: o, empty: empty,
+		client: mgr.GetClient(), options: o, empty: empty, recorder: mgr.GetEventRecorder(string(fieldManager)),
 		wanted: map[string]string{}, stored: map[string]string{}, mine: map[string]written{},
+		calm: nudge.Calm{Quiet: gather, Patience: patience},
 	}
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		s.writes.Add(sriovv1.ConfigMapDevicePluginConfig, gather)
@@ -102,17 +114,17 @@ func Add(mgr ctrl.Manager, o Options) (*Store, error) {
 	if err := configMaps.Complete(reconcile.Func(s.reconcileConfigMaps)); err != nil {
 		return nil, fmt.Errorf("add the controller of the device plugin's ConfigMaps: %w", err)
 	}
-	labels := ctrl.NewControllerManagedBy(mgr).Named("device-plugin-label").
+	nodes := ctrl.NewControllerManagedBy(mgr).Named("device-plugin-node").
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(e event.UpdateEvent) bool {
 				return e.ObjectOld.GetLabels()[sriovv1.LabelDevicePlugin] != e.ObjectNew.GetLabels()[sriovv1.LabelDevicePlugin]
 			},
 			DeleteFunc: func(event.DeleteEvent) bool { return false },
 		})).
-		WatchesRawSource(s.labels.Source()).
+		WatchesRawSource(s.nodes.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: o.Workers, ReconciliationTimeout: most})
-	if err := labels.Complete(reconcile.Func(s.reconcileLabel)); err != nil {
-		return nil, fmt.Errorf("add the controller of the device plugin's label: %w", err)
+	if err := nodes.Complete(reconcile.Func(s.reconcileNode)); err != nil {
+		return nil, fmt.Errorf("add the controller of the device plugin's nodes: %w", err)
 	}
 	return s, nil
 }
@@ -130,6 +142,7 @@ func (s *Store) want(node, text string) {
 		return
 	}
 	s.wanted[node] = text
+	s.calm.Note(s.options.Now())
 	s.writes.Add(sriovv1.ConfigMapDevicePluginConfig, gather)
 }
 
@@ -145,6 +158,9 @@ func shardOf(name string) (int, bool) {
 
 // reconcileConfigMaps writes what differs in all ConfigMaps.
 func (s *Store) reconcileConfigMaps(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	if left := s.calm.Wait(s.options.Now()); left > 0 {
+		return reconcile.Result{RequeueAfter: left}, nil
+	}
 	present, err := s.present(ctx)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -179,11 +195,7 @@ func (s *Store) reconcileConfigMaps(ctx context.Context, _ reconcile.Request) (r
 			return reconcile.Result{}, err
 		}
 	}
-	left := slices.Concat(shards.TooLarge, stuck)
-	if len(left) > 0 {
-		ctrl.LoggerFrom(ctx).Error(nil, "the device plugin's configuration of nodes does not fit into a ConfigMap and is left out", "nodes", left)
-	}
-	s.publish(wanted, left)
+	s.publish(wanted, complaints(wanted, shards.TooLarge, stuck))
 	return reconcile.Result{}, nil
 }
 
@@ -270,19 +282,23 @@ func (s *Store) configs(ctx context.Context, wanted map[string]string, before []
 	return out, nil
 }
 
-// publish notes what is stored now and lets the labels of nodes follow.
-func (s *Store) publish(wanted map[string]string, left []string) {
+// publish notes what is stored now, and what is not, and lets nodes follow: their labels,
+// and the conditions of their states.
+func (s *Store) publish(wanted map[string]string, left map[string]complaint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for node, text := range wanted {
-		if slices.Contains(left, node) {
-			continue
-		}
-		if was, ok := s.stored[node]; !ok || was != text {
+		_, not := left[node]
+		was, had := s.stored[node]
+		if !not && (!had || was != text) {
 			s.stored[node] = text
-			s.labels.Add(node, 0)
+			s.nodes.Add(node, 0)
+		}
+		if s.left[node] != left[node] {
+			s.nodes.Add(node, 0)
 		}
 	}
+	s.left = left
 }
 
 // shell is a ConfigMap without its data, as an apply sends it.
@@ -364,30 +380,35 @@ type labelled struct {
 	} `json:"metadata"`
 }
 
-// reconcileLabel makes the label of a node say whether its device plugin should run.
-func (s *Store) reconcileLabel(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	want, known := s.labelOf(request.Name)
+// reconcileNode makes the label of a node say whether its device plugin should run, and
+// its state whether the plugin's configuration could be stored.
+func (s *Store) reconcileNode(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	return reconcile.Result{}, errors.Join(s.label(ctx, request.Name), s.tell(ctx, request.Name))
+}
+
+func (s *Store) label(ctx context.Context, name string) error {
+	want, known := s.labelOf(name)
 	if !known {
-		return reconcile.Result{}, nil
+		return nil
 	}
 	var node corev1.Node
-	if err := s.client.Get(ctx, client.ObjectKey{Name: request.Name}, &node); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if err := s.client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
+		return client.IgnoreNotFound(err)
 	}
 	if got, has := node.Labels[sriovv1.LabelDevicePlugin]; has == (want != nil) && (want == nil || got == *want) {
-		return reconcile.Result{}, nil
+		return nil
 	}
 	var patch labelled
 	patch.Metadata.Labels = map[string]*string{sriovv1.LabelDevicePlugin: want}
 	text, err := json.Marshal(patch)
 	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("marshal the label of node %s: %w", node.Name, err)
+		return fmt.Errorf("marshal the label of node %s: %w", name, err)
 	}
-	target := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name}}
+	target := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if err := client.IgnoreNotFound(s.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, text), fieldManager)); err != nil {
-		return reconcile.Result{}, fmt.Errorf("label node %s: %w", node.Name, err)
+		return fmt.Errorf("label node %s: %w", name, err)
 	}
-	return reconcile.Result{}, nil
+	return nil
 }
 
 // labelOf is the label that a node should have, nil for none, and false when what is

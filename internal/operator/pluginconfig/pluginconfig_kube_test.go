@@ -44,7 +44,7 @@ func start(t *testing.T, ns string) (*pluginconfig.Store, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: ns, Workers: 2})
+	store, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: ns, Workers: 2, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,8 @@ func OwnerRef(owner metav1.Object) string {
 
 // DefaultVFDriver is the driver that a kube-ovn attachment of the resource names
 // when its network names none: vfio-pci when every policy for the resource asks for
-// it, and empty otherwise, also without a policy.
+// it, and empty otherwise, also without a policy. Entries of sriov-configmap are
+// policies.
 func DefaultVFDriver(resource string, policies []sriovv1.SriovNetworkNodePolicy) string {
 	driver := ""
 	for i := range policies {

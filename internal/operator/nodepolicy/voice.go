@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nodepolicy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	metav1apply "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	apply "github.com/kubeovn/sriov-network-operator/api/v1/applyconfiguration/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/fleet"
+)
+
+// complaintsManager is who writes the conditions about ConfigMaps, as the API records it.
+// The other conditions of these objects have other writers, and an apply takes away what
+// its own manager does not say any more.
+const complaintsManager = client.FieldOwner("sriov-network-operator-configmaps")
+
+// confession is the work item of the basis' controller that tells the operator
+// configuration what is wrong in ConfigMaps.
+const confession = "complaints"
+
+// hearsay is the work item of the same controller that passes on what is claimed.
+const hearsay = "claims"
+
+// maxComplaint is the longest message about ConfigMaps, in bytes.
+const maxComplaint = 4096
+
+// byKey are the complaints about keys that can be a node's.
+func byKey(complaints []fleet.Complaint) map[string][]fleet.Complaint {
+	out := map[string][]fleet.Complaint{}
+	for _, c := range complaints {
+		if c.Reason == fleet.ReasonBadKey && c.Key != sriovv1.ConfigMapSriovConfigDefaultKey {
+			out[c.Key] = append(out[c.Key], c)
+		}
+	}
+	return out
+}
+
+// sentences are the first complaints, and how many there are besides.
+func sentences(complaints []fleet.Complaint) string {
+	var all []string
+	for _, c := range complaints[:min(len(complaints), maxSentences)] {
+		all = append(all, c.Text)
+	}
+	if more := len(complaints) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return strings.ToValidUTF8(clip(strings.Join(all, "; "), maxComplaint), "")
+}
+
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}
+
+// tellNode makes the condition about ConfigMaps of a node state say what is wrong with the
+// node's own key, or go when nothing is.
+func (r *reconciler) tellNode(ctx context.Context, b *basis, state *sriovv1.SriovNetworkNodeState) error {
+	want, differs := r.complaint(b.broken[state.Name], sriovv1.ReasonBadKey, state.Generation, state.Status.Conditions)
+	if !differs {
+		return nil
+	}
+	object := apply.SriovNetworkNodeState(state.Name, state.Namespace).WithUID(state.UID)
+	if want != nil {
+		object.WithStatus(apply.SriovNetworkNodeStateStatus().WithConditions(want))
+	}
+	return r.tell(ctx, sriovv1.KindSriovNetworkNodeState, state.Name, object)
+}
+
+// reconcileComplaints makes the condition about ConfigMaps of the operator configuration
+// say all that is wrong in them, or go when nothing is.
+func (r *reconciler) reconcileComplaints(ctx context.Context) (reconcile.Result, error) {
+	var config sriovv1.SriovOperatorConfig
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: r.options.Namespace, Name: sriovv1.DefaultConfigName}, &config)
+	b := r.basis.Load()
+	if err != nil || b == nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	reason := sriovv1.ReasonBadKey
+	if len(b.Complaints) > 0 {
+		reason = b.Complaints[0].Reason
+	}
+	want, differs := r.complaint(sentences(b.Complaints), reason, config.Generation, config.Status.Conditions)
+	if !differs {
+		return reconcile.Result{}, nil
+	}
+	object := apply.SriovOperatorConfig(config.Name, config.Namespace).WithUID(config.UID)
+	if want != nil {
+		object.WithStatus(apply.SriovOperatorConfigStatus().WithConditions(want))
+	}
+	return reconcile.Result{}, r.tell(ctx, sriovv1.KindSriovOperatorConfig, config.Name, object)
+}
+
+// complaint is the condition that says the message, nil for none, and whether the object
+// has another.
+func (r *reconciler) complaint(message, reason string, generation int64, has []metav1.Condition) (*metav1apply.ConditionApplyConfiguration, bool) {
+	before := meta.FindStatusCondition(has, sriovv1.ConditionConfigMapAccepted)
+	if message == "" {
+		return nil, before != nil
+	}
+	if before != nil && before.Status == metav1.ConditionFalse && before.Reason == reason && before.Message == message {
+		return nil, false
+	}
+	since := metav1.NewTime(r.options.Now())
+	if before != nil && before.Status == metav1.ConditionFalse {
+		since = before.LastTransitionTime
+	}
+	return metav1apply.Condition().WithType(sriovv1.ConditionConfigMapAccepted).WithStatus(metav1.ConditionFalse).
+		WithReason(reason).WithMessage(message).WithObservedGeneration(generation).WithLastTransitionTime(since), true
+}
+
+// tell writes the status of an object that may be gone by now.
+func (r *reconciler) tell(ctx context.Context, kind, name string, object runtime.ApplyConfiguration) error {
+	began := r.options.Now()
+	err := r.client.Status().Apply(ctx, object, complaintsManager, client.ForceOwnership)
+	r.metrics.write.WithLabelValues(wroteCondition).Observe(r.options.Now().Sub(began).Seconds())
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("apply the condition %s of %s: %w", sriovv1.ConditionConfigMapAccepted, kind+" "+name, err)
+	}
+	return nil
+}
+
+// passOn tells whoever wants to know what the entries of sriov-configmap ask for.
+func (r *reconciler) passOn(ctx context.Context) error {
+	b := r.basis.Load()
+	if b == nil || r.options.Claimed == nil {
+		return nil
+	}
+	return r.options.Claimed(ctx, wishes(b.Claims))
+}
+
+// wishes are the entries in force without repetition: their resource names and device types.
+func wishes(c claims.Claims) []sriovv1.SriovNetworkNodePolicy {
+	type wish struct {
+		resource string
+		kind     sriovv1.DeviceType
+	}
+	seen := map[wish]bool{}
+	var out []sriovv1.SriovNetworkNodePolicy
+	for _, key := range c.Keys() {
+		for _, entry := range c.Of(key).Entries {
+			w := wish{entry.Policy.Spec.ResourceName, entry.Policy.Spec.DeviceType}
+			if seen[w] {
+				continue
+			}
+			seen[w] = true
+			out = append(out, sriovv1.SriovNetworkNodePolicy{Spec: sriovv1.SriovNetworkNodePolicySpec{ResourceName: w.resource, DeviceType: w.kind}})
+		}
+	}
+	return out
+}

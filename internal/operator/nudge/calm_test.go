@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nudge
+
+import (
+	"testing"
+	"time"
+)
+
+func TestChangesThatComeTogetherAreWaitedFor(t *testing.T) {
+	const quiet, patience = 100 * time.Millisecond, 500 * time.Millisecond
+	start := time.Unix(1000, 0)
+	c := Calm{Quiet: quiet, Patience: patience}
+	if got := c.Wait(start); got != 0 {
+		t.Errorf("waits %s although nothing has changed", got)
+	}
+	c.Note(start)
+	if got := c.Wait(start); got != quiet {
+		t.Errorf("waits %s after a change, want %s", got, quiet)
+	}
+	c.Note(start.Add(quiet / 2))
+	if got := c.Wait(start.Add(quiet)); got != quiet/2 {
+		t.Errorf("waits %s after another change, want %s", got, quiet/2)
+	}
+	for at := time.Duration(0); at < patience; at += quiet / 2 {
+		c.Note(start.Add(at))
+	}
+	if got := c.Wait(start.Add(patience)); got != 0 {
+		t.Errorf("waits %s although the first change is %s old", got, patience)
+	}
+	c.Note(start.Add(2 * patience))
+	if got := c.Wait(start.Add(2 * patience)); got != quiet {
+		t.Errorf("waits %s after it began anew, want %s", got, quiet)
+	}
+}

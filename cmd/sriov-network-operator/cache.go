@@ -14,7 +14,7 @@ import (
 )
 
 // trimNode keeps of a node what the operator reads: who it is, its labels, the project's
-// annotations, and whether it is cordoned.
+// annotations and taint, whether it is cordoned, and whether it is ready.
 func trimNode(object any) (any, error) {
 	node, ok := object.(*corev1.Node)
 	if !ok {
@@ -27,6 +27,16 @@ func trimNode(object any) (any, error) {
 			CreationTimestamp: node.CreationTimestamp, DeletionTimestamp: node.DeletionTimestamp, Labels: node.Labels,
 		},
 		Spec: corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable},
+	}
+	for _, taint := range node.Spec.Taints {
+		if taint.Key == sriovv1.TaintDraining {
+			out.Spec.Taints = append(out.Spec.Taints, taint)
+		}
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			out.Status.Conditions = append(out.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
+		}
 	}
 	for key, value := range node.Annotations {
 		if !strings.HasPrefix(key, sriovv1.GroupName+"/") {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,6 +34,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/network"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/operatorconfig"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
 )
 
@@ -57,7 +59,8 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	logger := newLogger(o)
+	verbosity := newLevel(o.Verbosity)
+	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: verbosity}))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 	logger.Info("starting", "options", o)
@@ -65,15 +68,12 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	return run(ctx, config, o)
+	return run(ctx, config, o, func(wanted int) { verbosity.follow(logger, wanted) })
 }
 
-func newLogger(o options) logr.Logger {
-	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.Verbosity)}))
-}
-
-// run runs the operator against an API server until the context ends.
-func run(ctx context.Context, config *rest.Config, o options) error {
+// run runs the operator against an API server until the context ends. setLogLevel is told
+// the level that the operator configuration asks for.
+func run(ctx context.Context, config *rest.Config, o options, setLogLevel func(int)) error {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the API server shares itself out fairly
 	scheme := runtime.NewScheme()
@@ -97,7 +97,7 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 		if err := awaitKinds(ctx, config); err != nil {
 			return err
 		}
-		return addControllers(mgr, o)
+		return addControllers(ctx, mgr, o, setLogLevel)
 	}))
 	if err != nil {
 		return fmt.Errorf("add the start of the controllers: %w", err)
@@ -108,9 +108,18 @@ func run(ctx context.Context, config *rest.Config, o options) error {
 	return nil
 }
 
-func addControllers(mgr ctrl.Manager, o options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, o options, setLogLevel func(int)) error {
+	err := operatorconfig.Add(ctx, mgr, operatorconfig.Options{
+		Settings: o.Operands, SetLogLevel: setLogLevel, Now: time.Now, Random: rand.Reader,
+	})
+	if err != nil {
+		return err
+	}
 	claimed := &network.Claimed{}
-	if err := network.SetupWithManager(mgr, network.Options{Namespace: o.Namespace, Now: time.Now, Claimed: claimed}); err != nil {
+	err = network.SetupWithManager(mgr, network.Options{
+		Namespace: o.Namespace, ResourcePrefix: o.Operands.ResourcePrefix, Now: time.Now, Claimed: claimed,
+	})
+	if err != nil {
 		return err
 	}
 	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.Namespace, Workers: o.Workers, Now: time.Now})

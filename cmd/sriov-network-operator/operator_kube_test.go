@@ -94,7 +94,7 @@ func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cluster.Config(), o) }()
+	go func() { done <- run(ctx, cluster.Config(), o, func(int) {}) }()
 	t.Cleanup(stop)
 
 	await(t, "health", func() string {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
 // The variables of the environment that are read. A flag counts more.
@@ -37,6 +38,8 @@ type options struct {
 	Workers        int           `json:"workers"`
 	Verbosity      int           `json:"verbosity"`
 	StaleDelay     time.Duration `json:"staleDelay"`
+	// Operands is how things are deployed.
+	Operands operand.Settings `json:"operands"`
 }
 
 // readOptions reads flags, and the environment for what no flag says. Help and errors of
@@ -59,6 +62,11 @@ func readOptions(args []string, env func(string) string, out io.Writer) (options
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
+	var err error
+	if o.Operands, err = readOperands(env); err != nil {
+		return o, err
+	}
+	o.Operands.Namespace = o.Namespace
 	switch {
 	case set.NArg() > 0:
 		return o, fmt.Errorf("argument %q is not known; there are only flags", set.Arg(0))

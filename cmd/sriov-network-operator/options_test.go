@@ -17,6 +17,7 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/claims"
 	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
+	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
 func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T) {
@@ -42,10 +43,29 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 		},
 		"a negative delay is the default": {env: map[string]string{envStaleDelay: "-1"}, want: func(*options) {}},
 		"a delay that is no number":       {env: map[string]string{envStaleDelay: "soon"}, want: func(*options) {}},
-		"a namespace that cannot be":      {args: []string{"-namespace", "A/B"}, says: "A/B"},
-		"no workers":                      {args: []string{"-workers", "0"}, says: "workers 0"},
-		"an argument that is no flag":     {args: []string{"run"}, says: "run"},
-		"a flag that is not known":        {args: []string{"-no-such-flag"}, says: "no-such-flag"},
+		"how things are deployed": {
+			env: map[string]string{
+				envClusterType: "openshift", envResourcePrefix: "mellanox.com", envMetricsPort: "9111", envPullSecrets: "a,b", "DEV_MODE": "TRUE",
+				"SRIOV_DEVICE_PLUGIN_IMAGE": "plugin:1",
+			},
+			want: func(o *options) {
+				o.Operands.Platform, o.Operands.Certificates.Source = operand.OpenShift, operand.ServiceCA
+				o.Operands.ResourcePrefix, o.Operands.Metrics.Port, o.Operands.PullSecrets = "mellanox.com", 9111, []string{"a", "b"}
+				o.Operands.DevMode, o.Operands.Images.DevicePlugin = true, "plugin:1"
+			},
+		},
+		"cert-manager makes certificates": {
+			env:  map[string]string{envCertManager: "true"},
+			want: func(o *options) { o.Operands.Certificates.Source = operand.CertManager },
+		},
+		"a cluster of another kind":   {env: map[string]string{envClusterType: "nomad"}, says: "CLUSTER_TYPE \"nomad\""},
+		"a port that is none":         {env: map[string]string{envAPIServerPort: "0"}, says: "API_SERVER_PORT \"0\""},
+		"a switch that is neither":    {env: map[string]string{"USE_EXTERNAL_DRAINER": "maybe"}, says: "USE_EXTERNAL_DRAINER \"maybe\""},
+		"a prefix that is no domain":  {env: map[string]string{envResourcePrefix: "a/b"}, says: "RESOURCE_PREFIX \"a/b\""},
+		"a namespace that cannot be":  {args: []string{"-namespace", "A/B"}, says: "A/B"},
+		"no workers":                  {args: []string{"-workers", "0"}, says: "workers 0"},
+		"an argument that is no flag": {args: []string{"run"}, says: "run"},
+		"a flag that is not known":    {args: []string{"-no-such-flag"}, says: "no-such-flag"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +81,7 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 			}
 			want := defaults
 			test.want(&want)
+			want.Operands.Namespace = want.Namespace
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("options (-want +got):\n%s", diff)
 			}

@@ -25,19 +25,19 @@ const (
 )
 
 // devlink is host.DevlinkReader.
-type devlink struct{}
+type devlink struct{ families *families }
 
 // EswitchMode implements host.DevlinkReader.
-func (devlink) EswitchMode(ctx context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
-	mode, err := eswitchMode(ctx, dev)
+func (d devlink) EswitchMode(ctx context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
+	mode, err := d.eswitchMode(ctx, dev)
 	if err != nil {
 		return "", fmt.Errorf("read eSwitch mode of %s: %w", dev, err)
 	}
 	return mode, nil
 }
 
-func eswitchMode(ctx context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
-	answer, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_GET, instance(dev))
+func (d devlink) eswitchMode(ctx context.Context, dev hw.PCIAddr) (hw.EswitchMode, error) {
+	answer, err := d.families.ask(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_GET, instance(dev))
 	if absentInstance(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		return "", fmt.Errorf("%w: %w", host.ErrUnsupported, err)
 	}
@@ -86,18 +86,18 @@ func absentInstance(err error) bool {
 }
 
 // Param implements host.DevlinkReader.
-func (devlink) Param(ctx context.Context, dev hw.PCIAddr, name string) (string, error) {
-	value, err := runtimeParam(ctx, dev, name)
+func (d devlink) Param(ctx context.Context, dev hw.PCIAddr, name string) (string, error) {
+	value, err := d.runtimeParam(ctx, dev, name)
 	if err != nil {
 		return "", fmt.Errorf("read devlink parameter %s of %s: %w", name, dev, err)
 	}
 	return value, nil
 }
 
-func runtimeParam(ctx context.Context, dev hw.PCIAddr, name string) (string, error) {
+func (d devlink) runtimeParam(ctx context.Context, dev hw.PCIAddr, name string) (string, error) {
 	attrs := instance(dev)
 	attrs.String(unix.DEVLINK_ATTR_PARAM_NAME, name)
-	answer, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_GET, attrs)
+	answer, err := d.families.ask(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_GET, attrs)
 	// EINVAL is the kernel's word for a parameter that the driver did not register
 	// (net/devlink/param.c, devlink_nl_param_get_doit).
 	if absentInstance(err) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
@@ -164,10 +164,10 @@ func (p *param) takeValue(value *netlink.AttributeDecoder) error {
 }
 
 // devlinkControl is host.DevlinkControl.
-type devlinkControl struct{}
+type devlinkControl struct{ devlink }
 
 // SetEswitchMode implements host.DevlinkControl.
-func (devlinkControl) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode hw.EswitchMode) error {
+func (d devlinkControl) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode hw.EswitchMode) error {
 	attempt := fmt.Sprintf("set eSwitch mode of %s to %s", dev, mode)
 	number := uint16(unix.DEVLINK_ESWITCH_MODE_LEGACY)
 	if mode == hw.EswitchSwitchdev {
@@ -175,11 +175,11 @@ func (devlinkControl) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode h
 	}
 	attrs := instance(dev)
 	attrs.Uint16(unix.DEVLINK_ATTR_ESWITCH_MODE, number)
-	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_SET, attrs)
+	_, err := d.families.ask(ctx, devlinkFamily, unix.DEVLINK_CMD_ESWITCH_SET, attrs)
 	if err == nil {
 		return nil
 	}
-	if absentInstance(err) || errors.Is(err, unix.EOPNOTSUPP) && noEswitch(ctx, dev) {
+	if absentInstance(err) || errors.Is(err, unix.EOPNOTSUPP) && d.noEswitch(ctx, dev) {
 		return fmt.Errorf("%s: %w: %w", attempt, host.ErrUnsupported, err)
 	}
 	return fmt.Errorf("%s: %w", attempt, err)
@@ -187,18 +187,18 @@ func (devlinkControl) SetEswitchMode(ctx context.Context, dev hw.PCIAddr, mode h
 
 // noEswitch tells a device without an eSwitch from one whose driver answers
 // EOPNOTSUPP because it cannot change the mode now.
-func noEswitch(ctx context.Context, dev hw.PCIAddr) bool {
-	_, err := eswitchMode(ctx, dev)
+func (d devlink) noEswitch(ctx context.Context, dev hw.PCIAddr) bool {
+	_, err := d.eswitchMode(ctx, dev)
 	return errors.Is(err, host.ErrUnsupported)
 }
 
 // SetParam implements host.DevlinkControl. A value that the device does not
 // support is ErrUnsupported, too.
-func (devlinkControl) SetParam(ctx context.Context, dev hw.PCIAddr, name, value string) error {
+func (d devlinkControl) SetParam(ctx context.Context, dev hw.PCIAddr, name, value string) error {
 	attempt := fmt.Sprintf("set devlink parameter %s of %s to %q", name, dev, value)
 	// The kernel says EINVAL both for a missing parameter and for a bad value;
 	// reading first tells them apart.
-	if _, err := runtimeParam(ctx, dev, name); err != nil {
+	if _, err := d.runtimeParam(ctx, dev, name); err != nil {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
 	attrs := instance(dev)
@@ -206,7 +206,7 @@ func (devlinkControl) SetParam(ctx context.Context, dev hw.PCIAddr, name, value 
 	attrs.Uint8(unix.DEVLINK_ATTR_PARAM_TYPE, paramString)
 	attrs.Uint8(unix.DEVLINK_ATTR_PARAM_VALUE_CMODE, unix.DEVLINK_PARAM_CMODE_RUNTIME)
 	attrs.String(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, value)
-	_, err := generic(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_SET, attrs)
+	_, err := d.families.ask(ctx, devlinkFamily, unix.DEVLINK_CMD_PARAM_SET, attrs)
 	if absentInstance(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%s: %w: %w", attempt, host.ErrUnsupported, err)
 	}

@@ -51,7 +51,7 @@ func TestAVDPADeviceIsBoundToTheDriverThatIsAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v := vdpaControl{files: h.Files, attrs: attrWriter{root: "/"}}
+	v := vdpaControl{files: h.Files, attrs: attrWriter{root: "/"}, families: newFamilies()}
 	const name = "vdpa:0000:01:10.0"
 	simulator := vdpaParent{name: "vdpasim_net"}
 	for _, driver := range []string{"vhost_vdpa", "virtio_vdpa", "vhost_vdpa"} {

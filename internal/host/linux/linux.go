@@ -22,7 +22,7 @@ func Reader(root string) (host.Reader, error) {
 	if err != nil {
 		return host.Reader{}, err
 	}
-	return reader(root), nil
+	return reader(root, newFamilies()), nil
 }
 
 // New opens the machine for looking and changing. Nothing is held open, so there
@@ -32,7 +32,8 @@ func New(root string) (host.Host, error) {
 	if err != nil {
 		return host.Host{}, err
 	}
-	r := reader(root)
+	families := newFamilies()
+	r := reader(root, families)
 	attrs := attrWriter{root: root}
 	programs := programs{root: root}
 	return host.Host{
@@ -40,20 +41,20 @@ func New(root string) (host.Host, error) {
 		Attrs:      attrs,
 		Conf:       confWriter{root: root},
 		LinkCtl:    linkControl{},
-		DevlinkCtl: devlinkControl{},
-		VDPA:       vdpaControl{files: r.Files, attrs: attrs},
+		DevlinkCtl: devlinkControl{devlink{families: families}},
+		VDPA:       vdpaControl{files: r.Files, attrs: attrs, families: families},
 		Modules:    moduleLoader{files: r.Files, programs: programs},
 		Udev:       udevControl{programs: programs},
 		Events:     watcher{files: r.Files},
 	}, nil
 }
 
-func reader(root string) host.Reader {
+func reader(root string, families *families) host.Reader {
 	files := tree{root: root}
 	return host.Reader{
 		Files:   files,
 		Links:   links{},
-		Devlink: devlink{},
+		Devlink: devlink{families: families},
 		RDMA:    rdma{files: files},
 	}
 }

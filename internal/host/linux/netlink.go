@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
@@ -120,30 +121,72 @@ func kernelError(err error) error {
 	return fmt.Errorf("%w (%s)", op.Err, op.Message)
 }
 
-// generic sends a command to a generic netlink family (devlink, vdpa) and returns
-// the answer's attributes. It asks for the family's number each time, because that
-// is another one when the module is loaded anew.
-func generic(ctx context.Context, family string, command uint8, attrs *netlink.AttributeEncoder) ([]byte, error) {
+// families are the generic netlink families (devlink, vdpa) that were asked for.
+type families struct {
+	mu    sync.Mutex
+	known map[string]genetlink.Family
+}
+
+func newFamilies() *families { return &families{known: map[string]genetlink.Family{}} }
+
+// ask sends a command to a family and returns the answer's attributes. The
+// family's number is another one when its module is loaded anew, and ENOENT is
+// what the kernel says to the old one (net/netlink/genetlink.c, genl_rcv_msg).
+func (f *families) ask(ctx context.Context, family string, command uint8, attrs *netlink.AttributeEncoder) ([]byte, error) {
 	data, err := attrs.Encode()
 	if err != nil {
 		return nil, err
 	}
+	m := genetlink.Message{Header: genetlink.Header{Command: command}, Data: data}
 	return converse(ctx, unix.NETLINK_GENERIC, nil, func(conn *netlink.Conn) ([]byte, error) {
 		c := genetlink.NewConn(conn)
-		f, err := c.GetFamily(family)
-		if errors.Is(err, unix.ENOENT) {
-			return nil, fmt.Errorf("netlink family %s: %w", family, errNoFamily)
-		}
+		at, err := f.find(c, family)
 		if err != nil {
-			return nil, fmt.Errorf("netlink family %s: %w", family, kernelError(err))
-		}
-		m := genetlink.Message{Header: genetlink.Header{Command: command, Version: f.Version}, Data: data}
-		messages, err := c.Execute(m, f.ID, netlink.Request|netlink.Acknowledge)
-		if err != nil || len(messages) == 0 {
 			return nil, err
 		}
-		return messages[0].Data, nil
+		answer, err := tell(c, at, m)
+		if !errors.Is(err, unix.ENOENT) {
+			return answer, err
+		}
+		f.forget(family)
+		if at, err = f.find(c, family); err != nil {
+			return nil, err
+		}
+		return tell(c, at, m)
 	})
+}
+
+func tell(c *genetlink.Conn, to genetlink.Family, m genetlink.Message) ([]byte, error) {
+	m.Header.Version = to.Version
+	messages, err := c.Execute(m, to.ID, netlink.Request|netlink.Acknowledge)
+	if err != nil || len(messages) == 0 {
+		return nil, err
+	}
+	return messages[0].Data, nil
+}
+
+// find asks for a family once, whoever else wants it meanwhile.
+func (f *families) find(c *genetlink.Conn, name string) (genetlink.Family, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if family, ok := f.known[name]; ok {
+		return family, nil
+	}
+	family, err := c.GetFamily(name)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return genetlink.Family{}, fmt.Errorf("netlink family %s: %w", name, errNoFamily)
+	case err != nil:
+		return genetlink.Family{}, fmt.Errorf("netlink family %s: %w", name, kernelError(err))
+	}
+	f.known[name] = family
+	return family, nil
+}
+
+func (f *families) forget(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.known, name)
 }
 
 // decode calls each for every attribute after a header of the given size.

@@ -41,8 +41,9 @@ const vdpaBus = "sys/bus/vdpa"
 
 // vdpaControl is host.VDPAControl.
 type vdpaControl struct {
-	files fs.ReadLinkFS
-	attrs attrWriter
+	files    fs.ReadLinkFS
+	attrs    attrWriter
+	families *families
 }
 
 // vdpaParent names a management device: the part of a VF's driver that makes vDPA
@@ -104,7 +105,7 @@ func (v vdpaControl) create(ctx context.Context, name string, parent vdpaParent)
 
 // add makes a device with so many pairs of queues, or with the driver's number of
 // them when pairs is zero.
-func (vdpaControl) add(ctx context.Context, name string, parent vdpaParent, pairs uint16) error {
+func (v vdpaControl) add(ctx context.Context, name string, parent vdpaParent, pairs uint16) error {
 	attrs := vdpaNamed(name)
 	attrs.String(vdpaParentName, parent.name)
 	if parent.bus != "" {
@@ -113,7 +114,7 @@ func (vdpaControl) add(ctx context.Context, name string, parent vdpaParent, pair
 	if pairs != 0 {
 		attrs.Uint16(vdpaMaxPairs, pairs)
 	}
-	_, err := generic(ctx, vdpaFamily, vdpaDevNew, attrs)
+	_, err := v.families.ask(ctx, vdpaFamily, vdpaDevNew, attrs)
 	return err
 }
 
@@ -146,7 +147,7 @@ func (v vdpaControl) remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = generic(ctx, vdpaFamily, vdpaDevDel, vdpaNamed(name))
+	_, err = v.families.ask(ctx, vdpaFamily, vdpaDevDel, vdpaNamed(name))
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) {
 		return nil
 	}

@@ -11,7 +11,7 @@ trap 'rm -rf "$fresh"' EXIT
 "$root/hack/generate.sh" "$fresh"
 
 stale=0
-for part in api/v1/zz_generated.deepcopy.go api/v1/applyconfiguration config/crd; do
+for part in api/v1/zz_generated.deepcopy.go api/v1/applyconfiguration config/crd deploy/crds charts/sriov-network-operator/crds; do
 	if ! differences=$(diff -rq "$root/$part" "$fresh/$part" 2>&1); then
 		stale=1
 		sed -e 's/^Files \(.*\) and .* differ$/\1/' -e 's/^Only in \(.*\): /\1\//' \

@@ -116,6 +116,15 @@ func conditionOf(g operand.Group) string {
 	return ""
 }
 
+// conditionTypes are those of the conditions that this package writes.
+func conditionTypes() []string {
+	out := []string{sriovv1.ConditionReady}
+	for _, g := range operand.Groups() {
+		out = append(out, conditionOf(g))
+	}
+	return append(out, sriovv1.ConditionKindsServed)
+}
+
 // statusOf is the status that says the verdicts. Times are those of the conditions
 // before, where their status is the same.
 func statusOf(before sriovv1.SriovOperatorConfigStatus, generation int64, verdicts []verdict, missing string, now metav1.Time) sriovv1.SriovOperatorConfigStatus {

@@ -6,6 +6,7 @@ package operatorconfig
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,10 @@ func (v *voice) last(config *sriovv1.SriovOperatorConfig) sriovv1.SriovOperatorC
 	if order, err := resourceversion.CompareResourceVersion(v.version, config.ResourceVersion); v.uid == config.UID && err == nil && order > 0 {
 		return v.said
 	}
-	return config.Status
+	status := *config.Status.DeepCopy()
+	// There may be conditions of others.
+	status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return !slices.Contains(conditionTypes(), c.Type) })
+	return status
 }
 
 // announce records events. That a part was never asked for is no news.

@@ -35,15 +35,18 @@ func rule(why, group string, resources, verbs []string, names ...string) Right {
 // Everywhere is what the operator may do in the whole cluster.
 func Everywhere() []Right {
 	of := func(resources ...string) []string { return resources }
-	read, follow, write := of("get", "list", "watch"), of("list", "watch"), of("create", "patch", "delete")
+	read, follow := of("get", "list", "watch"), of("list", "watch")
 	const ours, extensions, events = sriovv1.GroupName, "apiextensions.k8s.io", "events.k8s.io"
 	rights := []Right{
-		rule("which nodes there are; the label that lets the device plugin run", "", of("nodes"), append(slices.Clone(read), "patch")),
+		rule("which nodes there are; the label that lets the device plugin run; cordons", "", of("nodes"), append(slices.Clone(read), "patch")),
+		rule("which pods hold VFs of a node that is drained", "", of("pods"), follow),
+		rule("pods leave a node before its VFs go", "", of("pods/eviction"), of("create")),
+		rule("with podEvictionPolicy delete", "", of("pods"), of("delete")),
 		rule("where attachments can be", "", of("namespaces"), read),
 		rule("networks of every namespace, their finalizer and where their attachment is", ours,
 			of("sriovnetworks", "sriovibnetworks", "ovsnetworks"), append(slices.Clone(read), "patch")),
 		rule("what became of networks", ours, of("sriovnetworks/status", "sriovibnetworks/status", "ovsnetworks/status"), of("patch")),
-		rule("the attachments of networks", "k8s.cni.cncf.io", of("network-attachment-definitions"), append(slices.Clone(read), write...)),
+		rule("the attachments of networks", "k8s.cni.cncf.io", of("network-attachment-definitions"), append(slices.Clone(read), "create", "patch", "delete")),
 		rule("whether the cluster has kinds that it may lack", extensions, of("customresourcedefinitions"), read, operand.OptionalDefinitions()...),
 		rule("what became of things, on the objects that people look at", events, of("events"), of("create", "patch")),
 		rule("who asks for metrics", "authentication.k8s.io", of("tokenreviews"), of("create")),
@@ -66,6 +69,7 @@ func InNamespace() []Right {
 		rule("what became of the operator configuration", ours, of("sriovoperatorconfigs/status"), of("patch")),
 		rule("the NIC list and sriov-configmap, which may have any name", "", of("configmaps"), read),
 		rule("what each node's device plugin reads", "", of("configmaps"), of("create", "patch", "delete"), deviceplugin.Mounts(pluginConfigs)...),
+		rule("which nodes have a turn to be drained", "", of("configmaps"), of("get", "create", "update", "patch"), sriovv1.ConfigMapDrainSlots),
 		rule("certificates are made", "", of("secrets"), of("create")),
 		rule("certificates are renewed, and go with what shows them", "", of("secrets"), append(slices.Clone(read), "update", "delete"), secrets()...),
 		rule("replicas elect a leader", "coordination.k8s.io", of("leases"), of("create")),

@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/network"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/operatorconfig"
@@ -126,10 +127,17 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o options, setLogLeve
 	if err != nil {
 		return err
 	}
-	return nodepolicy.Add(mgr, nodepolicy.Options{
+	err = nodepolicy.Add(mgr, nodepolicy.Options{
 		Namespace: o.Namespace, StaleDelay: o.StaleDelay, Workers: o.Workers, Now: time.Now, Registry: metrics.Registry,
 		Claimed: claimed.Set,
 	}, plugins)
+	if err != nil {
+		return err
+	}
+	return drain.Add(mgr, drain.Options{
+		Namespace: o.Namespace, ResourcePrefix: o.Operands.ResourcePrefix, Workers: o.Workers,
+		Deadline: o.DrainDeadline, Retry: drain.DefaultRetry, Now: time.Now, Registry: metrics.Registry,
+	})
 }
 
 // managerOptions restrict what is cached: objects of the operator's namespace, of nodes

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
@@ -38,6 +39,7 @@ type options struct {
 	Workers        int           `json:"workers"`
 	Verbosity      int           `json:"verbosity"`
 	StaleDelay     time.Duration `json:"staleDelay"`
+	DrainDeadline  time.Duration `json:"drainDeadline"`
 	// Operands is how things are deployed.
 	Operands operand.Settings `json:"operands"`
 }
@@ -59,6 +61,7 @@ func readOptions(args []string, env func(string) string, out io.Writer) (options
 	set.IntVar(&o.Workers, "workers", defaultWorkers, "how many nodes are written at the same time")
 	set.IntVar(&o.Verbosity, "v", 0, "how much is logged: 0 for changes and errors, 4 for more")
 	set.DurationVar(&o.StaleDelay, "stale-node-state-delay", o.StaleDelay, "how long the state of a node that is gone is kept; 0 deletes it at once; also "+envStaleDelay)
+	set.DurationVar(&o.DrainDeadline, "drain-deadline", drain.DefaultDeadline, "how long a drain may take before it is reported and gives its turn to a node that waits")
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
@@ -74,6 +77,8 @@ func readOptions(args []string, env func(string) string, out io.Writer) (options
 		return o, fmt.Errorf("namespace %q is no name of a namespace", o.Namespace)
 	case o.Workers < 1:
 		return o, fmt.Errorf("workers %d: there must be at least one", o.Workers)
+	case o.DrainDeadline <= 0:
+		return o, fmt.Errorf("drain-deadline %v: a drain needs some time", o.DrainDeadline)
 	}
 	return o, nil
 }

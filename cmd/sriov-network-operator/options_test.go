@@ -23,7 +23,7 @@ import (
 func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T) {
 	defaults := options{
 		Namespace: "kube-system", MetricsAddress: ":8443", HealthAddress: ":8081", LeaderElect: true,
-		Workers: defaultWorkers, StaleDelay: 30 * time.Minute,
+		Workers: defaultWorkers, StaleDelay: 30 * time.Minute, DrainDeadline: 10 * time.Minute,
 	}
 	tests := map[string]struct {
 		args []string
@@ -37,9 +37,9 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 			want: func(o *options) { o.Namespace, o.StaleDelay = "sriov", 5*time.Minute },
 		},
 		"a flag counts more than the environment": {
-			args: []string{"-namespace", "other", "-stale-node-state-delay", "0"},
+			args: []string{"-namespace", "other", "-stale-node-state-delay", "0", "-drain-deadline", "1h"},
 			env:  map[string]string{envNamespace: "sriov", envStaleDelay: "5"},
-			want: func(o *options) { o.Namespace, o.StaleDelay = "other", 0 },
+			want: func(o *options) { o.Namespace, o.StaleDelay, o.DrainDeadline = "other", 0, time.Hour },
 		},
 		"a negative delay is the default": {env: map[string]string{envStaleDelay: "-1"}, want: func(*options) {}},
 		"a delay that is no number":       {env: map[string]string{envStaleDelay: "soon"}, want: func(*options) {}},
@@ -64,6 +64,7 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 		"a prefix that is no domain":  {env: map[string]string{envResourcePrefix: "a/b"}, says: "RESOURCE_PREFIX \"a/b\""},
 		"a namespace that cannot be":  {args: []string{"-namespace", "A/B"}, says: "A/B"},
 		"no workers":                  {args: []string{"-workers", "0"}, says: "workers 0"},
+		"a drain without time":        {args: []string{"-drain-deadline", "0"}, says: "drain-deadline 0s"},
 		"an argument that is no flag": {args: []string{"run"}, says: "run"},
 		"a flag that is not known":    {args: []string{"-no-such-flag"}, says: "no-such-flag"},
 	}
@@ -90,14 +91,21 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 }
 
 func TestOfANodeOnlyWhatIsReadIsCached(t *testing.T) {
+	draining := corev1.Taint{Key: sriovv1.TaintDraining, Effect: corev1.TaintEffectNoSchedule}
 	got, err := trimNode(&corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "n", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
 			Annotations:   map[string]string{sriovv1.AnnotationNodeDrain: "Idle", "other": "x"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{}},
 		},
-		Spec:   corev1.NodeSpec{Unschedulable: true, PodCIDR: "10.0.0.0/8"},
-		Status: corev1.NodeStatus{Phase: corev1.NodeRunning},
+		Spec: corev1.NodeSpec{
+			Unschedulable: true, PodCIDR: "10.0.0.0/8",
+			Taints: []corev1.Taint{{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}, draining},
+		},
+		Status: corev1.NodeStatus{Phase: corev1.NodeRunning, Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse},
+			{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"},
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +115,8 @@ func TestOfANodeOnlyWhatIsReadIsCached(t *testing.T) {
 			Name: "n", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
 			Annotations: map[string]string{sriovv1.AnnotationNodeDrain: "Idle"},
 		},
-		Spec: corev1.NodeSpec{Unschedulable: true},
+		Spec:   corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{draining}},
+		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Measures what is named, or all of it, and prints the figures. bench/README.md says what they mean.
-# usage: [PAIRS=5] hack/bench.sh [vm] [sim] [core]
+# usage: [PAIRS=5] hack/bench.sh [core] [sim] [kube] [vm]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CGO_ENABLED=0
@@ -27,6 +27,13 @@ vm() {
 	bench -tags vm -bench . -benchtime "${PAIRS:-5}x" ./bench/vm/
 }
 
+kube() {
+	go run ./test/kube/cmd/kuberig build
+	go vet -tags kube ./bench/kube/
+	quiet kube
+	bench -tags kube -bench . -benchtime "${PAIRS:-5}x" -v ./bench/kube/
+}
+
 sim() {
 	go vet ./bench/sim/
 	quiet sim
@@ -40,12 +47,12 @@ core() {
 }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(core sim vm)
+[ $# -gt 0 ] || parts=(core sim kube vm)
 for part in "${parts[@]}"; do
 	case $part in
-	vm | sim | core) ;;
+	vm | kube | sim | core) ;;
 	*)
-		echo "nothing is called $part: there are vm, sim and core" >&2
+		echo "nothing is called $part: there are core, sim, kube and vm" >&2
 		exit 2
 		;;
 	esac

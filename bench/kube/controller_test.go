@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,6 +35,7 @@ func BenchmarkOperator(b *testing.B) {
 			b.Run("policy change", func(b *testing.B) { f.on(b).policyChange() })
 			b.Run("label of one node", func(b *testing.B) { f.on(b).labelChange() })
 			b.Run("20 policies at once", func(b *testing.B) { f.on(b).manyPolicies() })
+			b.Run("kinds of write", func(b *testing.B) { f.on(b).kindsOfWrite() })
 			b.Run("idle", func(b *testing.B) { f.on(b).idle() })
 			b.Run("memory", func(b *testing.B) { f.on(b).remembered() })
 		})
@@ -98,16 +101,7 @@ func (f *fleet) change(policy string, edit func(*sriovv1.SriovNetworkNodePolicyS
 // not be there: of the kinds of write this is the one that costs the API server least.
 func (f *fleet) floor() time.Duration {
 	f.b.Helper()
-	config := f.cluster.Config()
-	config.UserAgent = floorAgent
-	scheme, err := kube.Scheme()
-	if err != nil {
-		f.b.Fatal(err)
-	}
-	writer, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		f.b.Fatal(err)
-	}
+	writer := f.writer()
 	specs, objects := f.states(f.ns), f.states(f.floorNS)
 	for i := range objects {
 		objects[i].Spec, objects[i].Status, objects[i].ManagedFields = specs[i].Spec, sriovv1.SriovNetworkNodeStateStatus{}, nil
@@ -121,6 +115,72 @@ func (f *fleet) floor() time.Duration {
 		}
 	}
 	return took
+}
+
+// writer is a client that does nothing else.
+func (f *fleet) writer() client.Client {
+	f.b.Helper()
+	config := f.cluster.Config()
+	config.UserAgent = floorAgent
+	scheme, err := kube.Scheme()
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	writer, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	return writer
+}
+
+// kindsOfWrite measures what the ways of writing a spec cost the API server: to each node
+// state of the floor, as many at a time as there are workers.
+func (f *fleet) kindsOfWrite() {
+	writer := f.writer()
+	kinds := []struct {
+		name  string
+		write func(context.Context, *sriovv1.SriovNetworkNodeState) error
+	}{
+		{"update", func(ctx context.Context, s *sriovv1.SriovNetworkNodeState) error {
+			s.Status, s.ManagedFields = sriovv1.SriovNetworkNodeStateStatus{}, nil
+			return writer.Update(ctx, s)
+		}},
+		{"update-of-all", func(ctx context.Context, s *sriovv1.SriovNetworkNodeState) error { return writer.Update(ctx, s) }},
+		{"json-patch", func(ctx context.Context, s *sriovv1.SriovNetworkNodeState) error {
+			text, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec", "value": s.Spec}})
+			if err != nil {
+				return err
+			}
+			return writer.Patch(ctx, s, client.RawPatch(types.JSONPatchType, text))
+		}},
+		{"apply", func(ctx context.Context, s *sriovv1.SriovNetworkNodeState) error {
+			want := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}, Spec: s.Spec}
+			want.SetGroupVersionKind(sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovNetworkNodeState))
+			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want)
+			if err != nil {
+				return err
+			}
+			u := &unstructured.Unstructured{Object: fields}
+			return writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("floor"), client.ForceOwnership)
+		}},
+	}
+	took := map[string][]float64{}
+	for round := 0; f.b.Loop(); round++ {
+		for i, kind := range kinds {
+			objects := f.states(f.floorNS)
+			for j := range objects {
+				objects[j].Spec.Interfaces[0].NumVfs = 20 + (round+i)%2
+			}
+			began := time.Now()
+			f.parallel(names(objects), func(ctx context.Context, i int, _ string) error { return kind.write(ctx, &objects[i]) })
+			took[kind.name+"-s"] = append(took[kind.name+"-s"], time.Since(began).Seconds())
+		}
+	}
+	figures := map[string]float64{}
+	for kind, all := range took {
+		figures[kind] = median(all)
+	}
+	f.report(figures)
 }
 
 // labelChange measures what is asked for when the label of one node lets a policy select
@@ -217,7 +277,7 @@ func (f *fleet) idle() {
 	a := f.listen(operatorAgent)
 	defer a.close()
 	a.rest(5 * time.Second)
-	const while = 30 * time.Second
+	const while = 10 * time.Second
 	for f.b.Loop() {
 		for kind, count := range a.during(while) {
 			f.b.Logf("in %s: %d %s", while, count, kind)

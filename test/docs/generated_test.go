@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 )
 
@@ -131,4 +132,70 @@ func reasonGroups(t *testing.T) []group {
 		t.Fatalf("%d reasons are declared and %d exist", count, len(reason.All()))
 	}
 	return out
+}
+
+func TestThePageOfMetricsIsFresh(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`<!-- Written by: go test ./test/docs -update. Do not edit. -->
+
+# Metrics
+
+The controller serves these at ` + "`/metrics`" + ` over TLS, by default on port 8443, to everybody who may ` + "`get`" + ` the path
+` + "`/metrics`" + ` (a ClusterRole with ` + "`nonResourceURLs: [/metrics]`" + `); the token of the service account goes into the header
+Authorization. Only the replica that leads has figures. Those of the Kubernetes libraries are served beside them: queues
+(` + "`workqueue_`" + `), reconciliations (` + "`controller_runtime_`" + `), requests to the API server (` + "`rest_client_`" + `), Go.
+
+| Metric | Type | Labels | It says |
+| --- | --- | --- | --- |
+`)
+	for _, m := range nodepolicy.Metrics() {
+		labels := ""
+		if m.Label != "" {
+			labels = "`" + m.Label + "`: `" + strings.Join(m.Values, "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, labels, cell(m.Help))
+	}
+	b.WriteString(`
+What to watch: ` + "`sriov_operator_nodes{sync=\"failed\"}`" + ` and ` + "`sriov_operator_broken_entries`" + ` should be 0, and the sum of
+` + "`sriov_operator_nodes{sync=\"pending\"}`" + ` falls after every change. A histogram has ` + "`_bucket`" + `, ` + "`_sum`" + ` and ` + "`_count`" + `.
+`)
+	generated(t, "docs/reference/metrics.md", b.String())
+}
+
+// TestEveryConditionsReasonIsExplained holds pages against the API's constants.
+func TestEveryConditionsReasonIsExplained(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "api/v1/constants.go"), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{
+		"Reasons of ConditionReady and ConditionConflicted on policies":             "docs/reference/policies.md",
+		"Reasons of ConditionConfigMapAccepted and ConditionDevicePluginConfigured": "docs/reference/nodestate.md",
+	}
+	explained := 0
+	for _, d := range file.Decls {
+		group, ok := d.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for title, page := range pages {
+			if !strings.HasPrefix(group.Doc.Text(), title) {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(root, page))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range group.Specs {
+				value := spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value
+				explained++
+				if !strings.Contains(string(text), "`"+strings.Trim(value, `"`)+"`") {
+					t.Errorf("%s does not explain %s", page, value)
+				}
+			}
+		}
+	}
+	if explained != 9 {
+		t.Errorf("%d reasons were looked for, want 9", explained)
+	}
 }

@@ -120,10 +120,12 @@ func (c *Cluster) up(ctx context.Context) error {
 	if err := c.startServer(ctx); err != nil {
 		return err
 	}
-	if err := c.startOthers(); err != nil {
+	// The garbage collector looks for new kinds but twice a minute: it shall find ours at
+	// its first look.
+	if err := c.installKinds(ctx); err != nil {
 		return err
 	}
-	if err := c.installKinds(ctx); err != nil {
+	if err := c.startOthers(); err != nil {
 		return err
 	}
 	if err := c.admitPods(ctx, corev1.NamespaceDefault); err != nil {

@@ -455,7 +455,15 @@ func TestAChangeOfTheResourcePrefixReachesEveryAttachment(t *testing.T) {
 func TestTheDriverOfAKubeOVNNetworkFollowsThePolicies(t *testing.T) {
 	r := start(t, plane.Cluster(t))
 	n := r.sriov("net", func(s *sriovv1.SriovNetworkSpec) { s.KubeOVN, s.Vlan = &sriovv1.KubeOVNConfig{}, 5 })
-	r.create(n)
+	plain := r.sriov("plain", nil)
+	r.create(n, plain)
+	// Until it is known what entries of sriov-configmap ask for, only others are attached.
+	r.condition(plain, "NetworkReady")
+	r.quiet()
+	if got := len(r.attachments(r.namespace)); got != 1 {
+		t.Errorf("there are %d attachments before the entries are known", got)
+	}
+	r.claim()
 	c := r.condition(n, "NetworkReady")
 	if !strings.HasPrefix(c.Message, "NetworkAttachmentDefinition is provisioned and ready") || !strings.Contains(c.Message, "spec.vlan") {
 		t.Errorf("the message is %q", c.Message)
@@ -477,6 +485,24 @@ func TestTheDriverOfAKubeOVNNetworkFollowsThePolicies(t *testing.T) {
 	driver("vfio-pci")
 	edit(r, p, func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.DeviceType = sriovv1.DeviceTypeNetdevice })
 	driver(nil)
+	// Entries of sriov-configmap are policies.
+	edit(r, p, func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.ResourceName = "others" })
+	r.claim(sriovv1.DeviceTypeVfioPci)
+	driver("vfio-pci")
+	r.claim(sriovv1.DeviceTypeVfioPci, sriovv1.DeviceTypeNetdevice)
+	driver(nil)
+}
+
+// claim says which device types the entries for the networks' resource ask for.
+func (r *rig) claim(types ...sriovv1.DeviceType) {
+	r.t.Helper()
+	var entries []sriovv1.SriovNetworkNodePolicy
+	for _, kind := range types {
+		entries = append(entries, sriovv1.SriovNetworkNodePolicy{Spec: sriovv1.SriovNetworkNodePolicySpec{ResourceName: "vfs", DeviceType: kind}})
+	}
+	if err := r.claimed.Set(r.t.Context(), entries); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func TestUsersAreToldOnceAndInTheRightTone(t *testing.T) {

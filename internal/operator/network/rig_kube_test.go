@@ -41,13 +41,14 @@ type rig struct {
 	client    client.Client
 	namespace string
 	proxy     *proxy.Proxy
+	claimed   *network.Claimed
 }
 
 // start runs the operator behind a proxy. What is left in its namespace at the end
 // of the test goes while the operator still runs.
 func start(t *testing.T, c *kube.Cluster, rules ...proxy.Rule) *rig {
 	t.Helper()
-	r := &rig{t: t, cluster: c, client: attachmentClient(t, c), namespace: c.Namespace(t), proxy: proxy.New(1, rules...)}
+	r := &rig{t: t, cluster: c, client: attachmentClient(t, c), namespace: c.Namespace(t), proxy: proxy.New(1, rules...), claimed: &network.Claimed{}}
 	stop := r.operate()
 	t.Cleanup(func() {
 		r.proxy.Script()
@@ -87,7 +88,7 @@ func (r *rig) operate() (stop func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := network.SetupWithManager(mgr, network.Options{Namespace: r.namespace, Now: time.Now, Resync: 300 * time.Millisecond}); err != nil {
+	if err := network.SetupWithManager(mgr, network.Options{Namespace: r.namespace, Now: time.Now, Resync: 300 * time.Millisecond, Claimed: r.claimed}); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))

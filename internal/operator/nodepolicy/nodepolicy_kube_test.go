@@ -6,6 +6,7 @@
 package nodepolicy_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -201,7 +202,7 @@ func TestOneNodesLabelChangeWritesOneNode(t *testing.T) {
 	o.awaitVFs(nodes[1], 2)
 	o.awaitQuiet()
 	want := map[string]int{
-		"patch sriovnetworknodestates/":         1,
+		"update sriovnetworknodestates/":        1,
 		"patch configmaps/":                     1,
 		"patch nodes/":                          1, // the device plugin may run
 		"patch sriovnetworknodepolicies/status": 1,
@@ -280,7 +281,7 @@ func TestTwentyPoliciesAtOnceAreOneWritePerNode(t *testing.T) {
 		o.awaitVFs(n, 2, 3)
 	}
 	o.awaitQuiet()
-	if got := o.writes()["patch sriovnetworknodestates/"]; got != len(nodes) {
+	if got := o.writes()["update sriovnetworknodestates/"]; got != len(nodes) {
 		t.Errorf("%d writes of node states, want %d: %v", got, len(nodes), o.writes())
 	}
 }
@@ -370,8 +371,39 @@ func TestD22ABrokenKeyOfSriovConfigMapKeepsWhatWasGood(t *testing.T) {
 		}
 		return fmt.Sprintf("missing among %d events", len(events.Items))
 	})
+	broken := func(conditions []metav1.Condition) string {
+		if c := meta.FindStatusCondition(conditions, sriovv1.ConditionConfigMapAccepted); c != nil {
+			return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+		}
+		return "nothing"
+	}
+	tells := func(want ...string) {
+		t.Helper()
+		o.await("the conditions", func() string {
+			first, err := o.get(one)
+			second, err2 := o.get(two)
+			var config sriovv1.SriovOperatorConfig
+			if err := errors.Join(err, err2, o.api.Get(t.Context(), client.ObjectKey{Namespace: o.ns, Name: sriovv1.DefaultConfigName}, &config)); err != nil {
+				return err.Error()
+			}
+			for i, got := range []string{broken(first.Status.Conditions), broken(second.Status.Conditions), broken(config.Status.Conditions)} {
+				if !strings.HasPrefix(got, want[i]) {
+					return fmt.Sprintf("%d says %q, want %q", i, got, want[i])
+				}
+			}
+			return ""
+		})
+	}
+	line3 := "False BadKey: ConfigMap sriov-configmap, key " + one + ", line 3, column 3: interfaces[0].numVvs: "
+	tells(line3, "nothing", line3)
+	// A daemon that writes its whole status does not silence it.
+	o.report(one, func(s *sriovv1.SriovNetworkNodeStateStatus) { s.Conditions = nil })
+	tells(line3, "nothing", line3)
 	edit(o, cm, func(c *corev1.ConfigMap) { c.Data[one] = entry(5) })
 	o.awaitVFs(one, 5)
+	tells("nothing", "nothing", "nothing")
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data["default"] = "interfaces: 5" })
+	tells("nothing", "nothing", "False BadKey: ConfigMap sriov-configmap, key default, line 1")
 }
 
 func TestThePluginsConfigurationHasAKeyPerNodeAndTheLabelFollows(t *testing.T) {

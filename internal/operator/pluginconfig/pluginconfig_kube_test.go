@@ -14,6 +14,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
 )
@@ -122,6 +125,56 @@ func TestD25ConfigurationsThatDoNotFitIntoOneConfigMapAreSpread(t *testing.T) {
 		store.Put(fmt.Sprintf("node-%02d", i), "small")
 	}
 	awaitKeys(t, ns, 23)
+}
+
+func TestAConfigurationThatFitsNowhereIsToldOfItsNode(t *testing.T) {
+	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-huge"}}
+	if err := api.Create(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	store, stop := start(t, ns)
+	tells := func(want string) {
+		t.Helper()
+		deadline := time.Now().Add(30 * time.Second)
+		for {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(state), state); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if c := meta.FindStatusCondition(state.Status.Conditions, "DevicePluginConfigured"); c != nil {
+				got = fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+			}
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the condition says %q, want %q", got, want)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	store.Put(state.Name, strings.Repeat("z", 2<<20))
+	large := "False TooLarge: the device plugin's configuration has 2097152 bytes, and a ConfigMap may have 1048576; " +
+		"the plugin goes on with what is stored; let fewer policies select this node, or give them shorter selectors"
+	tells(large)
+	var list eventsv1.EventList
+	for deadline := time.Now().Add(30 * time.Second); len(list.Items) == 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("there is no event")
+		}
+		if err := api.List(t.Context(), &list, client.InNamespace(ns)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := list.Items[0]; e.Reason != "TooLarge" || e.Regarding.Name != state.Name || e.Type != "Warning" {
+		t.Errorf("the event is %+v", e)
+	}
+	// Who comes after takes it back, too.
+	stop()
+	store, _ = start(t, ns)
+	store.Put(state.Name, "small")
+	tells("")
 }
 
 func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {

@@ -42,6 +42,7 @@ func Everywhere() []Right {
 		rule("which pods hold VFs of a node that is drained", "", of("pods"), follow),
 		rule("pods leave a node before its VFs go", "", of("pods/eviction"), of("create")),
 		rule("with podEvictionPolicy delete", "", of("pods"), of("delete")),
+		rule("which pods hold VFs through claims", "resource.k8s.io", of("resourceclaims"), of("get")),
 		rule("where attachments can be", "", of("namespaces"), read),
 		rule("networks of every namespace, their finalizer and where their attachment is", ours,
 			of("sriovnetworks", "sriovibnetworks", "ovsnetworks"), append(slices.Clone(read), "patch")),

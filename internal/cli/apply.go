@@ -72,7 +72,7 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 	if err := a.mayAsk(f); err != nil {
 		return err
 	}
-	in, m, err := a.prepare()
+	in, m, err := a.prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		a.note("%s is described: this runs on a simulation of it", a.global.machine)
 	case thisMachine:
 	}
-	wish, out, err := a.foresee(ctx, in, m)
+	wish, out, err := a.foresee(in, m)
 	if err != nil {
 		return err
 	}

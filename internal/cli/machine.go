@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubeovn/sriov-network-operator/internal/converge"
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 )
@@ -21,6 +22,8 @@ type machine struct {
 	reader host.Reader
 	// host is what can be changed; nothing of a captured machine can.
 	host host.Host
+	// look is the first look at the machine, however often it is called.
+	look func() (converge.Observation, error)
 }
 
 type machineKind int

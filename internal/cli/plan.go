@@ -6,9 +6,13 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubeovn/sriov-network-operator/internal/catalog"
+	"github.com/kubeovn/sriov-network-operator/internal/cli/manifest"
 	"github.com/kubeovn/sriov-network-operator/internal/converge"
 	"github.com/kubeovn/sriov-network-operator/internal/ledger"
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
@@ -44,11 +48,11 @@ be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as befo
 	a.outputFlag(cmd, asText, asJSON, asScript)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan has steps")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		in, m, err := a.prepare()
+		in, m, err := a.prepare(cmd.Context())
 		if err != nil {
 			return err
 		}
-		_, out, err := a.foresee(cmd.Context(), in, m)
+		_, out, err := a.foresee(in, m)
 		if err != nil {
 			return err
 		}
@@ -68,24 +72,28 @@ be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as befo
 	return cmd
 }
 
-// prepare reads the files and opens the machine.
-func (a *app) prepare() (*input, machine, error) {
-	in, err := a.load()
-	if err != nil {
-		return nil, machine{}, err
+// prepare opens the machine and reads the files. It looks at the machine beside
+// that, unless the files may take as long as a person types.
+func (a *app) prepare(ctx context.Context) (*input, machine, error) {
+	m, closed := a.open()
+	if closed == nil {
+		m.look = sync.OnceValues(func() (converge.Observation, error) { return converge.Look(ctx, m.reader, catalog.Default()) })
+		if !slices.Contains(a.global.files, manifest.Stdin) {
+			go m.look() //nolint:errcheck // foresee asks for both again
+		}
 	}
-	m, err := a.open()
-	if err != nil {
+	in, err := a.load()
+	if err := cmp.Or(err, closed); err != nil {
 		return nil, machine{}, err
 	}
 	in.node.Name = cmp.Or(in.node.Name, m.name)
 	return in, m, nil
 }
 
-// foresee looks at the machine and says what would happen, and prints what there
-// is to say about the policies.
-func (a *app) foresee(ctx context.Context, in *input, m machine) (converge.Wish, converge.Outlook, error) {
-	seen, err := converge.Look(ctx, m.reader, in.nics)
+// foresee says what would happen to a machine that was prepared, and prints what
+// there is to say about the policies.
+func (a *app) foresee(in *input, m machine) (converge.Wish, converge.Outlook, error) {
+	seen, err := m.look()
 	if err != nil {
 		return converge.Wish{}, converge.Outlook{}, err
 	}

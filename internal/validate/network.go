@@ -103,7 +103,7 @@ func checkPlace(o *object, networkNamespace, resource string, f Facts) {
 	switch {
 	case resource == "":
 		o.refuse("spec.resourceName", "it is empty", "name the resource of a policy")
-	case len(f.Policies) > 0 && !slices.ContainsFunc(f.Policies, offered):
+	case len(f.Policies) > 0 && !slices.ContainsFunc(f.Policies, offered) && !slices.Contains(f.Resources, resource):
 		o.warn("spec.resourceName", fmt.Sprintf("no policy offers the resource %q at present", resource), "name the resource of a policy, without its prefix")
 	}
 }

@@ -35,7 +35,7 @@ func checkNodes(o *object, p *sriovv1.SriovNetworkNodePolicy, nics *match.Select
 		}
 		checkPFs(found, p, nics, n, f)
 		if len(trace.PFs) > 0 {
-			checkOthers(found, p.Name, n.Name, together.Render(n.Node, n.Inventory, "").Trace)
+			checkOthers(found, p.Name, n.Name, together.With(n.Entries).Render(n.Node, n.Inventory, "").Trace)
 		}
 	}
 	switch {

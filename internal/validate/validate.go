@@ -13,6 +13,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/catalog"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
+	"github.com/kubeovn/sriov-network-operator/internal/match"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
@@ -76,6 +77,8 @@ type Node struct {
 	nodestate.Node
 	// Inventory is what the node has, as its state tells.
 	Inventory hw.Inventory
+	// Entries are what ConfigMaps claim for the node, beside the policies.
+	Entries []match.Entry
 	// InProgress says that the node is being changed.
 	InProgress bool
 }
@@ -97,6 +100,8 @@ type Facts struct {
 	// is looked at may be among them, as it was before.
 	Policies []sriovv1.SriovNetworkNodePolicy
 	Pools    []sriovv1.SriovNetworkPoolConfig
+	// Resources are those that node states offer, whoever asked for them.
+	Resources []string
 }
 
 // object collects the problems of one object.

@@ -32,7 +32,7 @@ func main() {
 	}
 	code := cli.Run(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Now: time.Now, Name: called(), Version: released(), Hostname: hostname, This: openThis, Terminal: terminal(),
+		Now: time.Now, Name: called(), Version: released(), Hostname: hostname, This: openThis, Connect: connect, Terminal: terminal(),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

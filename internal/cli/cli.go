@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
@@ -28,6 +29,8 @@ type Env struct {
 	Hostname string
 	// This opens the machine that the command runs on, whose root directory is root.
 	This func(root string) (host.Host, error)
+	// Connect finds a cluster by its kubeconfig and context; empty ones are the usual.
+	Connect func(kubeconfig, context string) (*rest.Config, error)
 	// Terminal says which of In and Err a person sits at.
 	Terminal Terminal
 }
@@ -48,14 +51,15 @@ const (
 	// ExitError is for what went wrong, and for what was asked for and cannot be
 	// done.
 	ExitError = 1
-	// ExitChanges is for a plan with steps, if it was asked for.
+	// ExitChanges is for a plan with steps, if it was asked for, and for a cluster in
+	// which something is pending.
 	ExitChanges = 2
 )
 
 // errSaid is a failure that was printed already.
 var errSaid = errors.New("see above")
 
-// errChanges is no failure: a plan has steps.
+// errChanges is no failure: a plan has steps, or something is pending.
 var errChanges = errors.New("there are changes")
 
 // Run runs the command and returns its exit code. Cancelling ctx stops it at the
@@ -96,8 +100,14 @@ It reads SriovNetworkNodePolicy objects from files, looks at a machine, shows a
 plan, and carries it out. No cluster is needed. Installed on the PATH it is also
 "kubectl sriov".
 
+Of a cluster it says how far its nodes are (status), who won what on a node
+(explain), and what a change would do to all nodes before it is made (plan
+--cluster). In a cluster it changes nothing, ever: what is to change is applied with
+kubectl.
+
 Exit codes: 0 done or nothing to do; 1 an error, or something that was asked for
-cannot be done; 2 the plan has steps, with plan --detailed-exitcode alone.`,
+cannot be done; 2 the plan has steps, with plan --detailed-exitcode, or something is
+still pending, with status.`,
 		Example: a.example(`
 # What NICs does this machine have?
 %[1]s discover
@@ -106,7 +116,11 @@ cannot be done; 2 the plan has steps, with plan --detailed-exitcode alone.`,
 # Change it.
 sudo %[1]s apply -f policy.yaml
 # The same on a described machine, where nothing can break.
-%[1]s apply -f policy.yaml --machine machine.yaml --yes`),
+%[1]s apply -f policy.yaml --machine machine.yaml --yes
+# How far are the nodes of the cluster, and what is missing?
+%[1]s status
+# What would a policy do to the nodes of the cluster?
+%[1]s plan -f policy.yaml --cluster`),
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.Name},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -121,7 +135,7 @@ sudo %[1]s apply -f policy.yaml
 	})
 	root.AddCommand(
 		a.discoverCommand(), a.captureCommand(), a.validateCommand(), a.renderCommand(),
-		a.planCommand(), a.applyCommand(), a.versionCommand(),
+		a.planCommand(), a.applyCommand(), a.statusCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	return root

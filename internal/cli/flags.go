@@ -23,6 +23,7 @@ type globalFlags struct {
 	namespace string
 	prefix    string
 	output    output
+	cluster   clusterFlags
 }
 
 // example fills the command's name into an example.
@@ -47,12 +48,16 @@ func (a *app) machineFlags(cmd *cobra.Command) {
 }
 
 func (a *app) fileFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVarP(&a.global.files, "filename", "f", nil, "a file, a folder of .yaml, .yml and .json files, or - for standard input; may be given several times")
+	a.filesFlag(cmd)
 	if err := cmd.MarkFlagRequired("filename"); err != nil {
 		panic(err) // the flag was defined one line above
 	}
+}
+
+func (a *app) filesFlag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&a.global.files, "filename", "f", nil, "a file, a folder of .yaml, .yml and .json files, or - for standard input; may be given several times")
 	if err := cmd.MarkFlagFilename("filename", "yaml", "yml", "json"); err != nil {
-		panic(err)
+		panic(err) // the flag was defined one line above
 	}
 }
 

@@ -6,6 +6,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -21,11 +23,12 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	detailed := false
+	var deleted []string
 	cmd := &cobra.Command{
-		Use:   "plan -f FILE",
-		Short: "Show what policies would change on a machine, whom it disturbs, and why",
-		Long: `Show what policies would change on a machine, whom it disturbs, and why. Nothing
-is changed.
+		Use:   "plan -f FILE [flags] [NODE]...",
+		Short: "Show what policies would change on a machine or in a cluster, whom it disturbs, and why",
+		Long: `Show what policies would change on a machine or in a cluster, whom it disturbs,
+and why. Nothing is changed.
 
 Each step says whom it disturbs: none; link, the PF's own traffic may pause;
 pods, with the VFs that whoever holds them loses. PFs are independent of each
@@ -33,21 +36,56 @@ other, and their steps run side by side, beside those of the node.
 
 With -o script the plan is a script for the POSIX shell that does the same.
 
+Without a flag the machine is this one, and the files are all that is asked of it.
+With --cluster, --context or --kubeconfig, the files are laid over the objects of a
+cluster, and it is shown what that would do to each of its nodes, or to those that
+are named: nothing, steps that nobody notices, a pause of a PF's own traffic, VFs
+taken from pods, with the pods that hold them, a drain, a reboot. Nodes to which the
+same would happen share their steps. --delete leaves a policy of the cluster out.
+
+Of a node it is known what its SriovNetworkNodeState tells. Where that leaves open
+what matters, it is said. Kernel modules, udev rules and addresses are the node's own
+matter and are not shown.
+
 Exit codes: 0 a plan was made; 1 an error, or something that was asked for cannot
 be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as before.`,
 		Example: a.example(`
 %[1]s plan -f policy.yaml
 %[1]s plan -f policies/ --node node1.yaml --machine node1.tar
 %[1]s plan -f policy.yaml -o json | jq .disturbs
-%[1]s plan -f policy.yaml -o script > change.sh`),
-		Args: cobra.NoArgs,
+%[1]s plan -f policy.yaml -o script > change.sh
+%[1]s plan -f policy.yaml --cluster
+%[1]s plan --delete old --context prod node1 node2`),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if a.remote() {
+				return nil
+			}
+			if err := cobra.NoArgs(cmd, args); err != nil {
+				return fmt.Errorf("%w; the names of nodes go with --cluster", err)
+			}
+			return nil
+		},
+		ValidArgsFunction: a.complete(nodeNames),
 	}
-	a.fileFlags(cmd)
+	a.filesFlag(cmd)
+	cmd.Flags().StringArrayVar(&deleted, "delete", nil, "the name of a policy of the cluster that would be deleted; may be given several times")
+	if err := cmd.RegisterFlagCompletionFunc("delete", a.complete(policyNames)); err != nil {
+		panic(err) // the flag was defined above
+	}
 	a.nodeFlags(cmd)
 	a.machineFlags(cmd)
 	a.outputFlag(cmd, asText, asJSON, asScript)
+	a.orCluster(cmd, "machine", "root", "node")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan has steps")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(a.global.files) == 0 && len(deleted) == 0:
+			return errors.New(`required flag(s) "filename" not set`)
+		case a.remote():
+			return a.planNodes(cmd.Context(), deleted, args, detailed)
+		case len(deleted) > 0:
+			return errors.New("plan --delete is about a policy of a cluster; choose one with --cluster")
+		}
 		in, m, err := a.prepare(cmd.Context())
 		if err != nil {
 			return err

@@ -11,8 +11,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
+	"github.com/kubeovn/sriov-network-operator/internal/wire"
 )
 
 // Survey is how far a cluster is, by what its objects report.
@@ -270,4 +272,25 @@ func policyReport(p *sriovv1.SriovNetworkNodePolicy) PolicyReport {
 		out.Lost = lost.Message
 	}
 	return out
+}
+
+// Reach is on how many nodes, and on how many of their PFs, a policy selects something.
+func (r *Rules) Reach(m Members, p *sriovv1.SriovNetworkNodePolicy) (nodes, pfs int) {
+	alone := nodestate.Compile([]sriovv1.SriovNetworkNodePolicy{*p}, nodestate.Options{NodeSelector: r.NodeSelector, Catalog: r.NICs})
+	states := map[string]*sriovv1.SriovNetworkNodeState{}
+	for i := range m.States {
+		states[m.States[i].Name] = &m.States[i]
+	}
+	for _, n := range m.Nodes {
+		var inventory hw.Inventory
+		if s := states[n.Name]; s != nil {
+			inventory = wire.Inventory(s.Status)
+		}
+		what := alone.Render(n, inventory, "").Trace.Policies[0]
+		if what.Reason != reason.NodeNotSelected && what.Reason != reason.NodeNotListed {
+			nodes++
+			pfs += what.SelectedPFs
+		}
+	}
+	return nodes, pfs
 }

@@ -54,26 +54,29 @@ func (f *fleet) on(b *testing.B) *fleet {
 // to the same node states in another namespace. What takes turns has the machine for
 // itself.
 func (f *fleet) policyChange() {
-	var ours, floors, ratios []float64
+	var ours, floors, ratios, cpus []float64
 	for round := 0; f.b.Loop(); round++ {
 		a := f.listen(operatorAgent)
+		used := f.used()
 		began := f.change(f.policy(0).Name, func(s *sriovv1.SriovNetworkNodePolicySpec) {
 			// Another range, so that what the device plugin reads changes too.
 			s.NumVfs = 4 + round%4
 			s.NicSelector.PfNames = []string{fmt.Sprintf("%s#0-%d", netdev(0), s.NumVfs-1)}
 		})
 		last, writes := a.states(f.size, 5*time.Minute)
+		work := f.used().since(used)
 		rest := a.rest(3 * time.Second)
 		a.close()
 		if writes != f.size {
 			f.b.Errorf("%d writes of %d node states", writes, f.size)
 		}
-		floor := f.floor()
+		floor, floorWork := f.floor()
 		took := last.Sub(began)
 		ours, floors, ratios = append(ours, took.Seconds()), append(floors, floor.Seconds()), append(ratios, took.Seconds()/floor.Seconds())
-		f.b.Logf("floor %.2f s, operator %.2f s; load %s; then %v", floor.Seconds(), took.Seconds(), f.load(), rest)
+		cpus = append(cpus, work.total()/floorWork.total())
+		f.b.Logf("floor %.2f s (%v), operator %.2f s (%v); load %s; then %v", floor.Seconds(), floorWork, took.Seconds(), work, f.load(), rest)
 	}
-	f.report(map[string]float64{"floor-s": median(floors), "operator-s": median(ours), "ratio": median(ratios)})
+	f.report(map[string]float64{"floor-s": median(floors), "operator-s": median(ours), "ratio": median(ratios), "cpu-ratio": median(cpus)})
 }
 
 // change changes a policy and returns when that began.
@@ -96,25 +99,27 @@ func (f *fleet) change(policy string, edit func(*sriovv1.SriovNetworkNodePolicyS
 	}
 }
 
-// floor writes the specs that the operator has written, and returns how long that takes.
+// floor writes the specs that the operator has written, and returns how long that takes
+// and what work it is.
 // The objects are read and made before; each is one update with nothing in it that need
 // not be there: of the kinds of write this is the one that costs the API server least.
-func (f *fleet) floor() time.Duration {
+func (f *fleet) floor() (time.Duration, work) {
 	f.b.Helper()
 	writer := f.writer()
 	specs, objects := f.states(f.ns), f.states(f.floorNS)
 	for i := range objects {
 		objects[i].Spec, objects[i].Status, objects[i].ManagedFields = specs[i].Spec, sriovv1.SriovNetworkNodeStateStatus{}, nil
 	}
-	began := time.Now()
+	used, began := f.used(), time.Now()
 	f.parallel(names(objects), func(ctx context.Context, i int, _ string) error { return writer.Update(ctx, &objects[i]) })
 	took := time.Since(began)
+	work := f.used().since(used)
 	for i, state := range f.states(f.floorNS) {
 		if !reflect.DeepEqual(state.Spec, specs[i].Spec) {
 			f.b.Fatalf("node state %s is not as the floor wrote it", state.Name)
 		}
 	}
-	return took
+	return took, work
 }
 
 // writer is a client that does nothing else.
@@ -201,6 +206,9 @@ func (f *fleet) labelChange() {
 		took = append(took, 1000*last.Sub(began).Seconds())
 		want := map[string]int{
 			"patch configmaps": 1, "patch sriovnetworknodepolicies/status": 2, // both policies for the port
+		}
+		if round%2 == 0 {
+			want["create events"] = 1 // about the policy that loses
 		}
 		if err := differ(want, a.rest(3*time.Second)); err != nil {
 			f.b.Errorf("besides the write of one node state: %v", err)

@@ -19,10 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
@@ -54,6 +56,7 @@ type fleet struct {
 // newFleet starts everything and returns when the operator rests.
 func newFleet(b *testing.B, size int) *fleet {
 	b.Helper()
+	ctrl.SetLogger(logr.Discard()) // the client would complain
 	f := &fleet{b: b, cluster: kube.Start(b, kube.WithAudit()), size: size}
 	f.api, f.ns, f.floorNS = f.cluster.Client(), f.cluster.Namespace(b), f.cluster.Namespace(b)
 	f.create(&sriovv1.SriovOperatorConfig{ObjectMeta: f.meta(sriovv1.DefaultConfigName)})

@@ -86,6 +86,41 @@ func Foresee(w Wish, o Observation, nics catalog.Table) Outlook {
 		})
 	}
 	out.Plan = Plan(rendered.Desired, o, nics)
+	if w.Uncertain || len(held) > 0 {
+		out.Plan = sparingNode(out.Plan)
+	}
+	return out
+}
+
+// sparingNode leaves out what concerns the node and comes of all wishes together.
+func sparingNode(p plan.Plan) plan.Plan {
+	ofNode := func(s plan.Step) bool {
+		switch do := s.Do.(type) {
+		case plan.WriteFile:
+			return slices.Contains(hw.NodeFiles(), do.Path)
+		case plan.RemoveFile:
+			return slices.Contains(hw.NodeFiles(), do.Path)
+		case plan.SetKernelArgs:
+			return len(do.Remove) > 0
+		case plan.RecordBoot:
+			return len(do.Lacking) > 0
+		default:
+			return false
+		}
+	}
+	p.Before, p.After = slices.DeleteFunc(p.Before, ofNode), slices.DeleteFunc(p.After, ofNode)
+	return p
+}
+
+// Follow says what would happen to a machine that should become the desired node. A PF
+// that was configured, that the node does not name and that is spared is left alone.
+func Follow(want desired.Node, o Observation, nics catalog.Table, spare func(hw.PCIAddr) bool) Outlook {
+	out := Outlook{Observation: o, Desired: want}
+	o, out.Spared = certain(o, func(addr hw.PCIAddr) bool {
+		_, asked := want.PF(addr)
+		return !asked && spare(addr)
+	})
+	out.Plan = Plan(want, o, nics)
 	return out
 }
 

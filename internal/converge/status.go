@@ -62,6 +62,11 @@ func Judge(o Outlook, failure error) (sriovv1.SyncStatus, string) {
 	if left := len(slices.Collect(o.Plan.Steps())); left > 0 && failure == nil {
 		why = append(why, fmt.Sprintf("%d steps are left to do", left))
 	}
+	if r := o.Plan.Reboot; r != nil {
+		for _, w := range r.Why {
+			why = append(why, "the machine must reboot: "+w.String())
+		}
+	}
 	switch {
 	case len(why) > 0:
 		return sriovv1.SyncStatusFailed, strings.Join(why, "\n")

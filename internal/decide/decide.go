@@ -33,8 +33,6 @@ const (
 	Blind
 	// Restart: what is asked for is in force only after a restart of the node.
 	Restart
-	// Vain: as Restart, and a restart for the same cause did not help.
-	Vain
 	// Cooling: what is left has failed and is tried again in a moment.
 	Cooling
 	// Spent: what is left has failed and is not tried again before something changes.
@@ -43,7 +41,7 @@ const (
 
 // Needs are all needs, in order.
 func Needs() []Need {
-	return []Need{Nothing, Quiet, Free, Exposed, Held, Overdue, Unknown, Blind, Restart, Vain, Cooling, Spent}
+	return []Need{Nothing, Quiet, Free, Exposed, Held, Overdue, Unknown, Blind, Restart, Cooling, Spent}
 }
 
 // String is the need in one word.
@@ -67,8 +65,6 @@ func (n Need) String() string {
 		return "blind"
 	case Restart:
 		return "restart"
-	case Vain:
-		return "vain"
 	case Cooling:
 		return "cooling"
 	case Spent:
@@ -210,8 +206,6 @@ func Next(f Facts) Move {
 		return taking(f)
 	case Restart:
 		return restart(f)
-	case Vain:
-		return unasked(f, Move{Do: Fail, Why: reason.RestartInVain}, reason.RestartInVain)
 	case Cooling:
 		return Move{Do: Wait, Why: reason.RetrySoon}
 	case Spent:

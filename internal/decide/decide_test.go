@@ -131,7 +131,7 @@ func TestW37ARestartTakesItsTurnEvenWithoutDrains(t *testing.T) {
 
 func TestL8ATurnIsNeverHeldByANodeThatCannotUseIt(t *testing.T) {
 	all(t, func(f decide.Facts, m decide.Move) {
-		idle := (f.Need == decide.Blind && !f.DrainDisabled) || f.Need == decide.Nothing || f.Need == decide.Spent || f.Need == decide.Vain
+		idle := (f.Need == decide.Blind && !f.DrainDisabled) || f.Need == decide.Nothing || f.Need == decide.Spent
 		if idle && f.Request != decide.AskNothing && m.Do != decide.GiveBack {
 			t.Errorf("%+v: %s", f, m)
 		}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/kubeovn/sriov-network-operator/internal/decide"
 	"github.com/kubeovn/sriov-network-operator/internal/disruption"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -27,8 +25,12 @@ func lane(bus uint8, class disruption.Class) plan.Lane {
 	return plan.Lane{PF: pf(bus), Steps: []plan.Step{s}}
 }
 
-func module(class disruption.Class) plan.Step {
-	return plan.Step{Do: plan.LoadModule{Module: "vfio-pci"}, Class: class, Why: reason.Because(reason.NoIOMMU, "no IOMMU")}
+func module() plan.Step { return plan.Step{Do: plan.LoadModule{Module: "vfio-pci"}} }
+
+func argument() plan.Step { return plan.Step{Do: plan.SetKernelArgs{Add: []string{"iommu=pt"}}} }
+
+func reboot() *plan.Reboot {
+	return &plan.Reboot{Why: []reason.Why{reason.Because(reason.NoIOMMU, "no IOMMU")}}
 }
 
 func TestWeigh(t *testing.T) {
@@ -39,7 +41,6 @@ func TestWeigh(t *testing.T) {
 		change(&v)
 		return v
 	}
-	reboot := plan.Plan{Before: []plan.Step{module(disruption.Reboot)}, Lanes: []plan.Lane{lane(1, disruption.Pods)}}
 	for _, test := range []struct {
 		name string
 		plan plan.Plan
@@ -52,7 +53,7 @@ func TestWeigh(t *testing.T) {
 		{name: "an empty plan needs nothing", view: calm},
 		{
 			name: "what disturbs nobody goes first, and waits for no other PF", view: with(func(v *decide.View) { v.Held = held }),
-			plan: plan.Plan{Before: []plan.Step{module(disruption.None)}, Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Link)}},
+			plan: plan.Plan{Before: []plan.Step{module()}, Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Link)}},
 			need: decide.Quiet, lanes: []uint8{2}, before: 1,
 		},
 		{
@@ -91,14 +92,21 @@ func TestWeigh(t *testing.T) {
 			name: "who holds VFs does not matter if none is taken", view: with(func(v *decide.View) { v.Known = false }),
 			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Link)}}, need: decide.Quiet, lanes: []uint8{1},
 		},
-		{name: "a restart takes every VF anyway", plan: reboot, view: with(func(v *decide.View) { v.Held = held }), need: decide.Restart},
 		{
-			name: "after a restart in vain the rest is done all the same", plan: reboot, view: with(func(v *decide.View) { v.Rebooted = true }),
-			need: decide.Free, lanes: []uint8{1},
+			name: "a restart takes every VF anyway", view: with(func(v *decide.View) { v.Held = held }),
+			plan: plan.Plan{Reboot: reboot(), Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Restart,
 		},
 		{
-			name: "a restart in vain", plan: plan.Plan{Before: []plan.Step{module(disruption.Reboot)}},
-			view: with(func(v *decide.View) { v.Rebooted = true }), need: decide.Vain,
+			name: "the boot loader is told before a restart is asked for", view: calm,
+			plan: plan.Plan{Reboot: reboot(), Before: []plan.Step{argument()}}, need: decide.Quiet, before: 1,
+		},
+		{
+			name: "there is no restart for what the boot loader could not be told", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{{}: decide.Failed} }),
+			plan: plan.Plan{Reboot: reboot(), Before: []plan.Step{argument()}}, need: decide.Spent,
+		},
+		{
+			name: "other steps of the node that failed keep nobody from a restart", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{{}: decide.Failed} }),
+			plan: plan.Plan{Reboot: reboot(), Before: []plan.Step{module()}}, need: decide.Restart,
 		},
 		{
 			name: "a PF that failed holds no other up", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{pf(1): decide.Failed} }),
@@ -116,7 +124,7 @@ func TestWeigh(t *testing.T) {
 		},
 		{
 			name: "steps of the node that failed hold no PF up", view: with(func(v *decide.View) { v.Tries = map[hw.PCIAddr]decide.Try{{}: decide.Failed} }),
-			plan: plan.Plan{Before: []plan.Step{module(disruption.None)}, Lanes: []plan.Lane{lane(1, disruption.None)}}, need: decide.Quiet, lanes: []uint8{1}, before: 1,
+			plan: plan.Plan{Before: []plan.Step{module()}, Lanes: []plan.Lane{lane(1, disruption.None)}}, need: decide.Quiet, lanes: []uint8{1}, before: 1,
 		},
 		{
 			name: "a reload of rules goes with those who change them", view: with(func(v *decide.View) { v.Held = held }),
@@ -136,21 +144,6 @@ func TestWeigh(t *testing.T) {
 			if need != test.need || !slices.Equal(lanes, test.lanes) || len(now.Before) != test.before {
 				t.Errorf("got %s, PFs %v, %d steps of the node", need, lanes, len(now.Before))
 			}
-			for s := range now.Steps() {
-				if s.Class == disruption.Reboot {
-					t.Errorf("step %s is to be carried out", s.Do.Does())
-				}
-			}
 		})
-	}
-}
-
-func TestTheCausesOfARestartAreSortedAndOnce(t *testing.T) {
-	p := plan.Plan{Before: []plan.Step{module(disruption.Reboot), module(disruption.None), module(disruption.Reboot)}}
-	if diff := cmp.Diff([]string{"LoadModule: no IOMMU"}, decide.Causes(p)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if got := decide.Causes(plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}); got != nil {
-		t.Errorf("got %v", got)
 	}
 }

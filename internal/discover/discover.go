@@ -45,9 +45,13 @@ func Machine(ctx context.Context, r host.Reader, nics NICList) (hw.Inventory, er
 		IOMMUGroups: len(names(r.Files, "sys/kernel/iommu_groups")),
 		PCIDrivers:  names(r.Files, "sys/bus/pci/drivers"),
 		VDPADrivers: names(r.Files, "sys/bus/vdpa/drivers"),
+		MiscDevices: miscDevices(r.Files),
 		OwnedFiles:  ownedFiles(r.Files),
 		Problems:    problems,
 	}
+	inv.RDMAAbsent = rdmaAbsent(r.Files)
+	inv.RDMAFixed = !inv.RDMAAbsent && rdmaFixed(ctx, r.RDMA)
+	inv.Boot = boot(ctx, r, inv)
 	if err := listing.Wait(); err != nil {
 		return hw.Inventory{}, err
 	}
@@ -172,10 +176,18 @@ func names(files fs.FS, dir string) []string {
 	return out
 }
 
-// ownedFiles are the udev rules that this project, or the operator that it
-// follows, has written: one per kind and PF.
+// ownedFiles are what this project, or the operator that it follows, has written:
+// the files of the node, and udev rules, one per kind and PF.
 func ownedFiles(files fs.FS) map[string]string {
 	var out map[string]string
+	for _, name := range hw.NodeFiles() {
+		if text, err := fs.ReadFile(files, name); err == nil {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = string(text)
+		}
+	}
 	for _, name := range names(files, hw.UdevRules) {
 		if _, ours := hw.OwnedRule(name); !ours {
 			continue

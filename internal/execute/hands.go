@@ -63,6 +63,12 @@ func (h hands) ready(ctx context.Context, a plan.Action) deed {
 		return h.removeFile(a)
 	case plan.ReloadUdev:
 		return deed{do: h.host.Udev.Reload}
+	case plan.SetRDMAMode:
+		return h.setRDMAMode(ctx, a)
+	case plan.SetKernelArgs:
+		return h.setKernelArgs(ctx, a)
+	case plan.RecordBoot:
+		return h.recordBoot(ctx, a)
 	case plan.Claim:
 		return h.claim(a)
 	case plan.Release:

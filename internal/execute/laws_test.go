@@ -60,20 +60,28 @@ func newMachine(t tester, text string) *sim.Machine {
 
 func look(t tester, m *sim.Machine, want desired.Node) (plan.Plan, *ledger.Ledger) {
 	t.Helper()
+	p, l, err := see(m, want)
+	if err != nil {
+		t.Fatalf("look: %v", err)
+	}
+	return p, l
+}
+
+func see(m *sim.Machine, want desired.Node) (plan.Plan, *ledger.Ledger, error) {
 	h := m.Host()
 	nics := catalog.Default()
 	inv, err := discover.Machine(context.Background(), h.Reader, nics)
 	if err != nil {
-		t.Fatalf("discover: %v", err)
+		return plan.Plan{}, nil, err
 	}
 	if len(inv.Problems) > 0 {
-		t.Fatalf("discovery has problems: %v", inv.Problems)
+		return plan.Plan{}, nil, fmt.Errorf("discovery has problems: %v", inv.Problems)
 	}
 	l, err := ledger.Open(h.Files, h.Conf)
 	if err != nil {
-		t.Fatalf("open the ledger: %v", err)
+		return plan.Plan{}, nil, err
 	}
-	return plan.Compute(want, inv, l.Memory(), nics), l
+	return plan.Compute(want, inv, l.Memory(), nics), l, nil
 }
 
 func run(m *sim.Machine, p plan.Plan, l execute.Ledger) error {

@@ -27,6 +27,7 @@ type Reader struct {
 	// Devlink speaks to the kernel's devlink family.
 	Devlink DevlinkReader
 	RDMA    RDMAReader
+	Boot    BootReader
 }
 
 // LinkReader looks at the netdevs of the host's network namespace.
@@ -94,6 +95,9 @@ type DevlinkReader interface {
 type RDMAReader interface {
 	// NetnsMode is the kernel's present mode; ErrUnsupported without RDMA.
 	NetnsMode(ctx context.Context) (hw.RDMAMode, error)
+	// NetnsModeFixed reports whether the mode can change at the next boot only:
+	// network namespaces besides the host's exist, as far as that can be seen.
+	NetnsModeFixed(ctx context.Context) (bool, error)
 }
 
 // Host is a machine that can also be changed. Only package execute gets this.
@@ -106,6 +110,9 @@ type Host struct {
 	VDPA       VDPAControl
 	Modules    ModuleLoader
 	Udev       UdevControl
+	RDMACtl    RDMAControl
+	BootCtl    BootControl
+	Power      Power
 	Events     Watcher
 }
 

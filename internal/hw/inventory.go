@@ -88,8 +88,18 @@ type Inventory struct {
 	PCIDrivers []string `json:"pciDrivers"`
 	// VDPADrivers are the drivers of the vDPA bus that are registered now, sorted.
 	VDPADrivers []string `json:"vdpaDrivers,omitempty"`
-	// OwnedFiles are the files of this project under /etc/udev, by path without
-	// the leading slash.
+	// MiscDevices are those of the devices "tun" and "vhost-net" that the kernel
+	// has: its module is built in or loaded.
+	MiscDevices []string `json:"miscDevices,omitempty"`
+	// RDMAAbsent says that the kernel has no RDMA now. RDMAFixed says that the mode
+	// cannot change before the next boot, because network namespaces besides the
+	// host's exist (drivers/infiniband/core/device.c, rdma_compatdev_set).
+	RDMAAbsent bool `json:"rdmaAbsent,omitempty"`
+	RDMAFixed  bool `json:"rdmaFixed,omitempty"`
+	// Boot is how the machine booted and will boot.
+	Boot Boot `json:"boot,omitzero"`
+	// OwnedFiles are the files of this project under /etc/udev, and NodeFiles, by
+	// path without the leading slash.
 	OwnedFiles map[string]string `json:"ownedFiles,omitempty"`
 	// Problems are devices that could not be read, so that one broken device
 	// hides no other.

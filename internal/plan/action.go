@@ -40,6 +40,26 @@ type RemoveFile struct {
 // ReloadUdev makes udev read its rules again.
 type ReloadUdev struct{}
 
+// SetRDMAMode changes the RDMA namespace mode of the running kernel.
+type SetRDMAMode struct {
+	Mode hw.RDMAMode `json:"mode"`
+}
+
+// SetKernelArgs makes the boot loader hold arguments for the machine's next boots,
+// and takes away others that were set here.
+type SetKernelArgs struct {
+	Add    []string `json:"add,omitempty"`
+	Remove []string `json:"remove,omitempty"`
+}
+
+// RecordBoot writes down what is remembered of the machine's boots, when the boot
+// loader is seen to hold some arguments and to lack others.
+type RecordBoot struct {
+	Record  BootRecord `json:"record"`
+	Holding []string   `json:"holding,omitempty"`
+	Lacking []string   `json:"lacking,omitempty"`
+}
+
 // Claim writes the PF's record down, before anything of it is changed.
 type Claim struct {
 	PF     hw.PCIAddr `json:"pf"`
@@ -166,6 +186,15 @@ func (RemoveFile) Does() string { return "RemoveFile" }
 func (ReloadUdev) Does() string { return "ReloadUdev" }
 
 // Does names the action.
+func (SetRDMAMode) Does() string { return "SetRDMAMode" }
+
+// Does names the action.
+func (SetKernelArgs) Does() string { return "SetKernelArgs" }
+
+// Does names the action.
+func (RecordBoot) Does() string { return "RecordBoot" }
+
+// Does names the action.
 func (Claim) Does() string { return "Claim" }
 
 // Does names the action.
@@ -217,6 +246,9 @@ func (LoadModule) action()      {}
 func (WriteFile) action()       {}
 func (RemoveFile) action()      {}
 func (ReloadUdev) action()      {}
+func (SetRDMAMode) action()     {}
+func (SetKernelArgs) action()   {}
+func (RecordBoot) action()      {}
 func (Claim) action()           {}
 func (Release) action()         {}
 func (SetLinkUp) action()       {}

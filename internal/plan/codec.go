@@ -63,6 +63,7 @@ func decoders() map[string]decoder {
 		decode decoder
 	}{
 		entry[LoadModule](), entry[WriteFile](), entry[RemoveFile](), entry[ReloadUdev](),
+		entry[SetRDMAMode](), entry[SetKernelArgs](), entry[RecordBoot](),
 		entry[Claim](), entry[Release](), entry[SetLinkUp](), entry[SetMTU](),
 		entry[EnableTCOffload](), entry[SetSteering](), entry[SetEswitchMode](),
 		entry[SetAutoprobe](), entry[SetNumVFs](), entry[SetAdminMACs](), entry[SetGUIDs](),

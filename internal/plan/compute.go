@@ -22,6 +22,7 @@ import (
 // fail: what cannot be done is in Plan.Blocked.
 func Compute(want desired.Node, saw hw.Inventory, last Memory, nics catalog.Table) Plan {
 	var p Plan
+	boot, waits := newBootPlan(want, saw), false
 	for _, pf := range want.PFs() {
 		found, ok := saw.PF(pf.Addr)
 		if !ok {
@@ -29,14 +30,20 @@ func Compute(want desired.Node, saw hw.Inventory, last Memory, nics catalog.Tabl
 				Why: reason.Because(reason.PFMissing, "%s: no PF has this address, or it has no driver", pf.Addr)})
 			continue
 		}
-		p.add(configure(newPFPlan(pf, found, last, nics, saw)))
+		lane := newPFPlan(pf, found, last, nics, saw)
+		lane.vfio, lane.hitch = boot.vfio, boot.hitch
+		p.add(configure(lane))
+		boot.modules, waits = append(boot.modules, lane.loaded...), waits || lane.waits
+	}
+	if waits {
+		boot.awaitIOMMU()
 	}
 	for _, addr := range forgotten(want, last) {
 		if found, ok := saw.PF(addr); ok {
 			p.add(reset(newPFPlan(desired.PF{Addr: addr}, found, last, nics, saw)))
 		}
 	}
-	p.node(want, saw, last)
+	p.node(want, saw, last, boot)
 	slices.SortFunc(p.Lanes, func(a, b Lane) int { return a.PF.Compare(b.PF) })
 	return p
 }
@@ -80,7 +87,7 @@ func needsNode(a Action) bool {
 
 // node finishes what concerns the node: each module once, udev's reload after the
 // last rule.
-func (p *Plan) node(want desired.Node, saw hw.Inventory, last Memory) {
+func (p *Plan) node(want desired.Node, saw hw.Inventory, last Memory, boot *bootPlan) {
 	p.Before = once(p.Before)
 	p.After = orphans(want, saw, last)
 	if changesRules(p.Before) {
@@ -93,12 +100,11 @@ func (p *Plan) node(want desired.Node, saw hw.Inventory, last Memory) {
 	if reload {
 		p.After = append(p.After, reloadUdev())
 	}
-	if mode := want.RDMAMode(); mode != "" {
-		if have, known := saw.RDMA.Get(); !known || have != mode {
-			p.Blocked = append(p.Blocked, Blocker{Why: reason.Because(reason.RDMAModeDiffers,
-				"RDMA namespace mode is %s, asked for %s", describe(saw.RDMA), mode)})
-		}
+	if len(want.PFs()) == 0 && want.RDMAMode() == "" {
+		boot.giveBack(p)
+		return
 	}
+	boot.finish(p, want.RDMAMode())
 }
 
 // orphans removes rules of PFs that are neither asked for nor remembered: a crash
@@ -139,10 +145,17 @@ func once(steps []Step) []Step {
 
 // changesRules reports whether the steps change udev's rules.
 func changesRules(steps []Step) bool {
+	rule := func(name string) bool { return path.Dir(name) == hw.UdevRules }
 	for _, s := range steps {
-		switch s.Do.(type) {
-		case WriteFile, RemoveFile:
-			return true
+		switch do := s.Do.(type) {
+		case WriteFile:
+			if rule(do.Path) {
+				return true
+			}
+		case RemoveFile:
+			if rule(do.Path) {
+				return true
+			}
 		default:
 		}
 	}

@@ -29,8 +29,16 @@ type pfPlan struct {
 	// vfio-pci could bind.
 	drivers []string
 	vdpa    []string
+	misc    []string
 	iommu   bool
-	files   map[string]string
+	// vfio is what becomes of VFs for vfio-pci, and hitch why they cannot be had.
+	vfio  prospect
+	hitch reason.Why
+	// waits says that the PF waits for the machine's next boot.
+	waits bool
+	// loaded are the modules that the PF's VFs need, loaded already or not.
+	loaded []string
+	files  map[string]string
 
 	// fresh says that all VFs will be new: the count changes or passes zero.
 	fresh bool
@@ -49,7 +57,7 @@ func newPFPlan(want desired.PF, saw hw.PF, last Memory, nics catalog.Table, inv 
 	saw.VFs = slices.Clone(saw.VFs) // planned states are written into it
 	return &pfPlan{
 		want: want, saw: saw, looked: looked, record: rec, known: known, claim: nextRecord(want, saw, rec, known),
-		traits: nics.Driver(saw.Driver), bifurcated: nics.Bifurcated(saw.VendorID), drivers: inv.PCIDrivers, vdpa: inv.VDPADrivers,
+		traits: nics.Driver(saw.Driver), bifurcated: nics.Bifurcated(saw.VendorID), drivers: inv.PCIDrivers, vdpa: inv.VDPADrivers, misc: inv.MiscDevices,
 		iommu: inv.IOMMUGroups > 0, files: inv.OwnedFiles,
 	}
 }
@@ -85,6 +93,11 @@ func configure(p *pfPlan) *pfPlan {
 		p.up()
 	}
 	p.vfs()
+	if p.waits {
+		// The boot takes the VFs away; what is done to them before it is done in vain.
+		p.before, p.steps = nil, nil
+		return p
+	}
 	p.guardHostTraffic()
 	p.remember()
 	return p
@@ -187,6 +200,9 @@ func (p *pfPlan) guardHostTraffic() {
 	p.block(reason.HostTraffic, "%s carries %s; %s would cut it off (%s)",
 		p.saw.Netdev, join(p.saw.InUseBy), p.steps[i].Do.Does(), p.steps[i].Why)
 	p.before, p.steps = nil, nil
+	if !p.known {
+		p.loaded = nil
+	}
 }
 
 // remember puts the claim first, when it says something new.

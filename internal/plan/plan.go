@@ -21,6 +21,11 @@ type Plan struct {
 	Lanes []Lane `json:"lanes,omitempty"`
 	// After is done last, in order, also when a lane failed.
 	After []Step `json:"after,omitempty"`
+	// Reboot says why the machine must boot again when the steps are done; nil when
+	// it need not. No step reboots: who carries plans out does, once a plan has this
+	// and no step that may be done before it. PFs that wait for the boot have no
+	// lane. See Within.
+	Reboot *Reboot `json:"reboot,omitempty"`
 	// Blocked is what was asked for and cannot be done here.
 	Blocked []Blocker `json:"blocked,omitempty"`
 	// Notices are worth a word and keep nothing from being done.
@@ -62,9 +67,13 @@ type Blocker struct {
 	Why  reason.Why `json:"why"`
 }
 
-// Class is the highest class of all steps; None for a plan without steps.
+// Class is the highest class of all steps, or Reboot for a plan that needs one;
+// None for a plan without either.
 func (p Plan) Class() disruption.Class {
 	class := disruption.None
+	if p.Reboot != nil {
+		class = disruption.Reboot
+	}
 	for s := range p.Steps() {
 		class = max(class, s.Class)
 	}
@@ -77,7 +86,40 @@ func (p Plan) Empty() bool {
 	for range p.Steps() {
 		return false
 	}
-	return true
+	return p.Reboot == nil
+}
+
+// Prepared reports whether the plan needs a boot and the boot loader has been seen
+// to hold what that boot is to bring. Nobody asks for a reboot before.
+func (p Plan) Prepared() bool {
+	return p.Reboot != nil && !slices.ContainsFunc(p.Before, func(s Step) bool {
+		switch s.Do.(type) {
+		case SetKernelArgs, RecordBoot:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// Within is the part of the plan that disturbs at most so much: the steps of the
+// node, and the lanes all of whose steps are of at most this class. A lane is never
+// done in part. It has no Reboot unless that is within, too.
+//
+// What disturbs nobody may be done at once; so the boot loader is told of kernel
+// arguments.
+func (p Plan) Within(most disruption.Class) Plan {
+	out := p
+	if most < disruption.Reboot {
+		out.Reboot = nil
+	}
+	out.Lanes = nil
+	for _, l := range p.Lanes {
+		if !slices.ContainsFunc(l.Steps, func(s Step) bool { return s.Class > most }) {
+			out.Lanes = append(out.Lanes, l)
+		}
+	}
+	return out
 }
 
 // Steps are all steps: Before, the lanes one after another, After.
@@ -126,7 +168,7 @@ func (p Plan) Takes() []hw.VFRef {
 // lane. A plan that is confirmed by a person is computed once more before it is
 // executed; when the bases differ, the person has seen another machine.
 func (p Plan) SameBasis(o Plan) bool {
-	return slices.EqualFunc(p.Lanes, o.Lanes, func(a, b Lane) bool {
+	return (p.Reboot == nil) == (o.Reboot == nil) && slices.EqualFunc(p.Lanes, o.Lanes, func(a, b Lane) bool {
 		return a.PF == b.PF && a.Basis == b.Basis
 	})
 }

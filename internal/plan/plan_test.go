@@ -521,6 +521,8 @@ func TestStepsSurviveJSON(t *testing.T) {
 	mac := hw.MAC("02:00:00:00:00:01")
 	actions := []Action{
 		LoadModule{Module: "vfio_pci"}, WriteFile{Path: "etc/x", Content: "a\n", Mode: 0o644}, RemoveFile{Path: "etc/x"}, ReloadUdev{},
+		SetRDMAMode{Mode: hw.RDMAExclusive}, SetKernelArgs{Add: []string{"iommu=pt"}, Remove: []string{"x=1"}},
+		RecordBoot{Record: BootRecord{Args: []string{"iommu=pt"}, Awaited: map[string]string{"iommu=pt": "boot 1"}}, Holding: []string{"iommu=pt"}, Lacking: []string{"x=1"}},
 		Claim{PF: port1, Record: Record{PF: port1, NumVFs: 3, Initial: &Initial{MTU: 1500}}}, Release{PF: port1}, SetLinkUp{PF: port1},
 		SetMTU{PF: port1, From: 1500, To: 9000}, EnableTCOffload{PF: port1}, SetSteering{PF: port1, Mode: "smfs"},
 		SetEswitchMode{PF: port1, From: hw.EswitchLegacy, To: hw.EswitchSwitchdev}, SetAutoprobe{PF: port1, On: true},

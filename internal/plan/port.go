@@ -33,8 +33,11 @@ func (p *pfPlan) modules() {
 	if module := p.traits.VFModule; kernel && module != "" {
 		p.module(module, p.traits.VFDriver, "VFs of "+p.saw.Driver)
 	}
-	if vfio && p.iommu {
+	switch {
+	case vfio && p.iommu:
 		p.module("vfio_pci", vfioDriver, "deviceType vfio-pci")
+	case vfio && p.vfio == nextBoot:
+		p.loaded = append(p.loaded, "vfio_pci")
 	}
 }
 
@@ -48,6 +51,9 @@ func covered(pf desired.PF) int {
 }
 
 func (p *pfPlan) module(module, driver, whose string) {
+	if driver != p.saw.Driver || p.saw.Virtual { // else the PF itself loads it
+		p.loaded = append(p.loaded, module)
+	}
 	if !slices.Contains(p.drivers, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: module},
 			Why: reason.Because(reason.ModuleMissing, "%s: driver %s is not loaded", whose, driver)})
@@ -56,6 +62,9 @@ func (p *pfPlan) module(module, driver, whose string) {
 
 func (p *pfPlan) vdpaModule(g desired.Group) {
 	driver := vdpaDriver(g.VDPA)
+	if driver != "" {
+		p.loaded = append(p.loaded, driver)
+	}
 	if driver != "" && !slices.Contains(p.vdpa, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: driver},
 			Why: reason.Because(reason.ModuleMissing, "vdpaType %s: driver %s is not loaded", g.VDPA, driver)})

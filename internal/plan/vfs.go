@@ -92,9 +92,14 @@ func (p *pfPlan) need(vf hw.VF) (vfNeed, bool) {
 	return n, need
 }
 
-// noIOMMU is said once per policy.
+// noIOMMU lets the PF wait for a boot that brings an IOMMU, or says, once per
+// policy, why none does.
 func (p *pfPlan) noIOMMU(g desired.Group) {
-	why := reason.Because(reason.NoIOMMU, "%s: policy %s asks for vfio-pci and the machine has no IOMMU group", p.saw.Netdev, g.Policy)
+	if p.vfio == nextBoot {
+		p.waits = true
+		return
+	}
+	why := reason.Because(p.hitch.Reason, "%s: policy %s asks for vfio-pci and %s", p.saw.Netdev, g.Policy, p.hitch.Detail)
 	if !slices.ContainsFunc(p.blocked, func(b Blocker) bool { return b.Why == why }) {
 		p.blocked = append(p.blocked, Blocker{PF: p.saw.Addr, Name: p.saw.Netdev, Why: why})
 	}

@@ -36,6 +36,7 @@ const (
 	FileDiffers        Reason = "FileDiffers"
 	Claim              Reason = "Claim"
 	PolicyGone         Reason = "PolicyGone"
+	KernelArgMissing   Reason = "KernelArgMissing"
 )
 
 // Reasons why something that was asked for is not done.
@@ -50,6 +51,10 @@ const (
 	LinkTypeDiffers      Reason = "LinkTypeDiffers"
 	HostTraffic          Reason = "HostTraffic"
 	NoIOMMU              Reason = "NoIOMMU"
+	IOMMUOff             Reason = "IOMMUOff"
+	BootLoaderUnknown    Reason = "BootLoaderUnknown"
+	BootRecordTorn       Reason = "BootRecordTorn"
+	RebootInVain         Reason = "RebootInVain"
 	ExternalCountTooLow  Reason = "ExternalCountTooLow"
 	ExternalModeDiffers  Reason = "ExternalModeDiffers"
 	ExternalMTUTooLow    Reason = "ExternalMTUTooLow"
@@ -109,7 +114,6 @@ const (
 	PodsStay          Reason = "PodsStay"
 	HoldersUnknown    Reason = "HoldersUnknown"
 	RestartGranted    Reason = "RestartGranted"
-	RestartInVain     Reason = "RestartInVain"
 	RetrySoon         Reason = "RetrySoon"
 	StepFailed        Reason = "StepFailed"
 	PluginStays       Reason = "PluginStays"

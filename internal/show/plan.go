@@ -22,6 +22,7 @@ const NothingToDo = "nothing to do"
 func Plan(p plan.Plan) string {
 	var b strings.Builder
 	b.WriteString(steps(p))
+	b.WriteString(reboot(p))
 	b.WriteString(Findings("cannot be done", p.Blocked))
 	b.WriteString(Findings("worth knowing", p.Notices))
 	if b.Len() > 0 {
@@ -45,6 +46,19 @@ func Sum(p plan.Plan) string {
 		return NothingToDo
 	}
 	return fmt.Sprintf("plan disturbs: %s. %s on %s.%s", p.Class(), count(stepCount(p), "step", "steps"), count(len(p.Lanes), "PF", "PFs"), blocked)
+}
+
+// reboot says why the machine must boot again; empty when it need not.
+func reboot(p plan.Plan) string {
+	if p.Reboot == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nthen the machine must reboot:\n")
+	for _, why := range p.Reboot.Why {
+		fmt.Fprintf(&b, "  %s\n", line(why.String()))
+	}
+	return b.String()
 }
 
 func stepCount(p plan.Plan) int {

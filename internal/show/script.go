@@ -49,6 +49,12 @@ func Script(p plan.Plan, records string) (string, error) {
 	}
 	s.lanes(names)
 	s.section("the node, last", p.After)
+	if p.Reboot != nil {
+		s.printf("\n")
+		for _, why := range p.Reboot.Why {
+			s.comment("Then the machine must reboot: %s", why)
+		}
+	}
 	s.printf("\nexit \"$failed\"\n")
 	return s.b.String(), s.err
 }
@@ -140,6 +146,12 @@ func (s *script) commands(a plan.Action) []string {
 		return command("rm", "-f", quote("/"+a.Path))
 	case plan.ReloadUdev:
 		return command("reload_udev")
+	case plan.SetRDMAMode:
+		return command("rdma system set netns", quote(a.Mode))
+	case plan.SetKernelArgs:
+		return command("kernel_args", quote(strings.Join(a.Add, " ")), quote(strings.Join(a.Remove, " ")))
+	case plan.RecordBoot:
+		return command("record_boot", quote(a.Record.Content()))
 	case plan.Claim:
 		return s.claim(a)
 	case plan.Release:

@@ -41,6 +41,45 @@ reload_udev() {
 	fi
 }
 
+# kernel_args ADD REMOVE: what the boot loader holds for the next boots. The file
+# for update-grub holds only what was added by this project.
+kernel_args() {
+	if [ -e /run/ostree-booted ]; then
+		options=
+		for arg in $2; do options="$options --delete-if-present=$arg"; done
+		for arg in $1; do options="$options --append-if-missing=$arg"; done
+		# shellcheck disable=SC2086
+		rpm-ostree kargs $options
+	elif command -v grubby >/dev/null; then
+		grubby --update-kernel=ALL ${2:+"--remove-args=$2"} ${1:+"--args=$1"}
+	else
+		mine=/etc/default/grub.d/95-sriov-network-operator.cfg
+		before='GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT '
+		args=
+		for arg in $(sed -n "s/^$before\(.*\)\"\$/\1/p" "$mine" 2>/dev/null); do
+			case " $1 $2 " in *" $arg "*) ;; *) args="$args$arg " ;; esac
+		done
+		args="$args$1"
+		if [ -n "$args" ]; then
+			write_file "$mine" 0644 "$before${args% }\"
+"
+		else
+			rm -f "$mine"
+		fi && update-grub
+	fi
+}
+
+# record_boot CONTENT: unless something failed before, because the record says
+# what the boot loader holds.
+record_boot() {
+	[ "$failed" -eq 0 ] || return 1
+	if [ -n "$1" ]; then
+		write_file /etc/sriov-operator/boot 0600 "$1"
+	else
+		rm -f /etc/sriov-operator/boot
+	fi
+}
+
 # pf_netdev PF: the PF's own netdev, not one of its representors.
 pf_netdev() {
 	for netdev in "$sysfs/bus/pci/devices/$1/net"/*; do

@@ -70,7 +70,11 @@ func everything() plan.Plan {
 			step(plan.WriteFile{Path: rule, Content: "# it's a rule\nNAME=\"$x `y`\"\n", Mode: 0o644}, reason.FileDiffers, "the rule is missing"),
 			step(plan.WriteFile{Path: "etc/other.conf", Content: "x", Mode: 0o600}, reason.FileDiffers, "the file differs"),
 			step(plan.ReloadUdev{}, reason.FileDiffers, "udev rules changed"),
+			step(plan.SetRDMAMode{Mode: hw.RDMAExclusive}, reason.RDMAModeDiffers, "it is shared"),
+			step(plan.SetKernelArgs{Add: []string{"intel_iommu=on", "iommu=pt"}, Remove: []string{"ib_core.netns_mode=1"}}, reason.KernelArgMissing, "the next boot needs them"),
+			step(plan.RecordBoot{Record: plan.BootRecord{Args: []string{"intel_iommu=on"}, Awaited: map[string]string{"intel_iommu=on": "b"}}}, reason.Claim, "not repeated"),
 		},
+		Reboot: &plan.Reboot{Why: []reason.Why{reason.Because(reason.KernelArgMissing, "vfio-pci needs the IOMMU and the kernel was booted without intel_iommu=on iommu=pt")}},
 		Lanes: []plan.Lane{
 			{PF: pf, Name: "ens1f0", Basis: "b0", Steps: []plan.Step{
 				step(plan.Claim{PF: pf, Record: plan.Record{PF: pf, Name: "ens1f0", NumVFs: 8, MadeVFs: true}}, reason.Claim, "first change of this PF"),
@@ -171,7 +175,7 @@ func TestPlanAsJSONIsThePlan(t *testing.T) {
 		Disturbs  disruption.Class
 		StepCount int
 	}
-	if err := json.Unmarshal(text, &sum); err != nil || sum.Disturbs != disruption.Pods || sum.StepCount != 26 {
+	if err := json.Unmarshal(text, &sum); err != nil || sum.Disturbs != disruption.Reboot || sum.StepCount != 29 {
 		t.Errorf("got %+v, %v", sum, err)
 	}
 }

@@ -23,6 +23,12 @@ func Action(a plan.Action) string {
 		return "remove " + file(a.Path)
 	case plan.ReloadUdev:
 		return "reload udev rules"
+	case plan.SetRDMAMode:
+		return "RDMA namespace mode → " + string(a.Mode)
+	case plan.SetKernelArgs:
+		return kernelArgs(a)
+	case plan.RecordBoot:
+		return bootRecord(a)
 	case plan.Claim:
 		return "write down what is configured"
 	case plan.Release:
@@ -45,6 +51,25 @@ func Action(a plan.Action) string {
 		return vfAction(a)
 	}
 	return a.Does()
+}
+
+func bootRecord(a plan.RecordBoot) string {
+	if len(a.Holding) > 0 {
+		return "write down what the next boot is to bring"
+	}
+	return "write down which kernel arguments are ours"
+}
+
+// kernelArgs says what changes: "next boot: + intel_iommu=on iommu=pt".
+func kernelArgs(a plan.SetKernelArgs) string {
+	text := "next boot:"
+	if len(a.Add) > 0 {
+		text += " + " + strings.Join(a.Add, " ")
+	}
+	if len(a.Remove) > 0 {
+		text += " - " + strings.Join(a.Remove, " ")
+	}
+	return text
 }
 
 // vfAction is Action for what happens to VFs.
@@ -79,8 +104,14 @@ func change(on bool) string {
 	return "on → off"
 }
 
-// file names a file for people; a rule of ours by its name alone.
+// file names a file for people; those of ours by what they are.
 func file(name string) string {
+	switch name {
+	case hw.ModulesConfig:
+		return "modules to load at boot"
+	case hw.RDMAConfig:
+		return "RDMA mode to load with"
+	}
 	dir, base := path.Split(name)
 	if _, ours := hw.OwnedRule(base); ours && path.Clean(dir) == hw.UdevRules {
 		return "rule " + base

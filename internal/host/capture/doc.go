@@ -10,6 +10,7 @@
 //	doors/links.json    netdevs, VFs, default routes, features
 //	doors/devlink.json  eSwitch modes and parameters
 //	doors/rdma.json     the RDMA namespace mode
+//	doors/boot.json     how the machine booted, and how it will
 //	root/…              the files, folders and links that were looked at
 //
 // It holds nothing that was not read. It does hold MAC addresses, GUIDs and the

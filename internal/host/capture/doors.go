@@ -115,6 +115,13 @@ type devlinkDoor struct {
 // rdmaDoor is doors/rdma.json.
 type rdmaDoor struct {
 	NetnsMode *answer[hw.RDMAMode] `json:"netnsMode,omitempty"`
+	Fixed     *answer[bool]        `json:"fixed,omitempty"`
+}
+
+// bootDoor is doors/boot.json.
+type bootDoor struct {
+	Running *answer[hw.Boot]     `json:"running,omitempty"`
+	Next    *answer[hw.NextBoot] `json:"next,omitempty"`
 }
 
 // replay answers as the doors did.
@@ -122,12 +129,14 @@ type replay struct {
 	links   linkDoor
 	devlink devlinkDoor
 	rdma    rdmaDoor
+	boot    bootDoor
 }
 
 var (
 	_ host.LinkReader    = replay{}
 	_ host.DevlinkReader = replay{}
 	_ host.RDMAReader    = replay{}
+	_ host.BootReader    = replay{}
 )
 
 // unasked is the error of a question that nobody asked of the recorded machine.
@@ -193,4 +202,28 @@ func (r replay) NetnsMode(context.Context) (hw.RDMAMode, error) {
 		return "", unasked("read the RDMA namespace mode")
 	}
 	return r.rdma.NetnsMode.get()
+}
+
+// NetnsModeFixed implements host.RDMAReader.
+func (r replay) NetnsModeFixed(context.Context) (bool, error) {
+	if r.rdma.Fixed == nil {
+		return false, unasked("ask whether the RDMA namespace mode is fixed")
+	}
+	return r.rdma.Fixed.get()
+}
+
+// Running implements host.BootReader.
+func (r replay) Running(context.Context) (hw.Boot, error) {
+	if r.boot.Running == nil {
+		return hw.Boot{}, unasked("read how the machine booted")
+	}
+	return r.boot.Running.get()
+}
+
+// Next implements host.BootReader.
+func (r replay) Next(context.Context) (hw.NextBoot, error) {
+	if r.boot.Next == nil {
+		return hw.NextBoot{}, unasked("read what the machine boots next")
+	}
+	return r.boot.Next.get()
 }

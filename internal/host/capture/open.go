@@ -226,7 +226,7 @@ func (l *loader) reader() (host.Reader, error) {
 		return host.Reader{}, fmt.Errorf("%s is missing: this is no capture", indexName)
 	}
 	var doors replay
-	for name, into := range map[string]any{indexName: &idx, linksName: &doors.links, devlinkName: &doors.devlink, rdmaName: &doors.rdma} {
+	for name, into := range map[string]any{indexName: &idx, linksName: &doors.links, devlinkName: &doors.devlink, rdmaName: &doors.rdma, bootName: &doors.boot} {
 		if l.documents[name] == nil {
 			continue
 		}
@@ -247,5 +247,5 @@ func (l *loader) reader() (host.Reader, error) {
 			n.fault, n.known = &f, false
 		}
 	}
-	return host.Reader{Files: l.tree, Links: doors, Devlink: doors, RDMA: doors}, nil
+	return host.Reader{Files: l.tree, Links: doors, Devlink: doors, RDMA: doors, Boot: doors}, nil
 }

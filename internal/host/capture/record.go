@@ -35,7 +35,7 @@ func Record(r host.Reader) *Recorder {
 
 // Reader reads the machine and remembers the answers, errors included.
 func (r *Recorder) Reader() host.Reader {
-	return host.Reader{Files: recordedFiles{r}, Links: recordedDoors{r}, Devlink: recordedDoors{r}, RDMA: recordedDoors{r}}
+	return host.Reader{Files: recordedFiles{r}, Links: recordedDoors{r}, Devlink: recordedDoors{r}, RDMA: recordedDoors{r}, Boot: recordedDoors{r}}
 }
 
 // recordedFiles is the file system of the machine that is recorded.
@@ -173,6 +173,7 @@ var (
 	_ host.LinkReader    = recordedDoors{}
 	_ host.DevlinkReader = recordedDoors{}
 	_ host.RDMAReader    = recordedDoors{}
+	_ host.BootReader    = recordedDoors{}
 )
 
 // note remembers an answer, unless there was none because the caller gave up.
@@ -230,4 +231,22 @@ func (d recordedDoors) Param(ctx context.Context, dev hw.PCIAddr, name string) (
 func (d recordedDoors) NetnsMode(ctx context.Context) (hw.RDMAMode, error) {
 	v, err := d.r.from.RDMA.NetnsMode(ctx)
 	return note(ctx, d.r, v, err, func(r *replay, a answer[hw.RDMAMode]) { r.rdma.NetnsMode = &a })
+}
+
+// NetnsModeFixed implements host.RDMAReader.
+func (d recordedDoors) NetnsModeFixed(ctx context.Context) (bool, error) {
+	v, err := d.r.from.RDMA.NetnsModeFixed(ctx)
+	return note(ctx, d.r, v, err, func(r *replay, a answer[bool]) { r.rdma.Fixed = &a })
+}
+
+// Running implements host.BootReader.
+func (d recordedDoors) Running(ctx context.Context) (hw.Boot, error) {
+	v, err := d.r.from.Boot.Running(ctx)
+	return note(ctx, d.r, v, err, func(r *replay, a answer[hw.Boot]) { r.boot.Running = &a })
+}
+
+// Next implements host.BootReader.
+func (d recordedDoors) Next(ctx context.Context) (hw.NextBoot, error) {
+	v, err := d.r.from.Boot.Next(ctx)
+	return note(ctx, d.r, v, err, func(r *replay, a answer[hw.NextBoot]) { r.boot.Next = &a })
 }

@@ -24,6 +24,7 @@ const (
 	linksName   = "doors/links.json"
 	devlinkName = "doors/devlink.json"
 	rdmaName    = "doors/rdma.json"
+	bootName    = "doors/boot.json"
 	rootName    = "root"
 )
 
@@ -56,7 +57,7 @@ func (r *Recorder) WriteTar(w io.Writer) error {
 	documents := []struct {
 		name string
 		v    any
-	}{{indexName, idx}, {linksName, r.doors.links}, {devlinkName, r.doors.devlink}, {rdmaName, r.doors.rdma}}
+	}{{indexName, idx}, {linksName, r.doors.links}, {devlinkName, r.doors.devlink}, {rdmaName, r.doors.rdma}, {bootName, r.doors.boot}}
 	for _, d := range documents {
 		b, err := json.MarshalIndent(d.v, "", "  ")
 		if err == nil {

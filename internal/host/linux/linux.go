@@ -36,6 +36,8 @@ func New(root string) (host.Host, error) {
 	r := reader(root, families)
 	attrs := attrWriter{root: root}
 	programs := programs{root: root}
+	booting := boot(root)
+	r.Boot = booting
 	return host.Host{
 		Reader:     r,
 		Attrs:      attrs,
@@ -45,6 +47,9 @@ func New(root string) (host.Host, error) {
 		VDPA:       vdpaControl{files: r.Files, attrs: attrs, families: families},
 		Modules:    moduleLoader{files: r.Files, programs: programs},
 		Udev:       udevControl{programs: programs},
+		RDMACtl:    rdma{files: r.Files},
+		BootCtl:    booting,
+		Power:      power{root: root},
 		Events:     watcher{files: r.Files},
 	}, nil
 }
@@ -56,7 +61,12 @@ func reader(root string, families *families) host.Reader {
 		Links:   links{},
 		Devlink: devlink{families: families},
 		RDMA:    rdma{files: files},
+		Boot:    boot(root),
 	}
+}
+
+func boot(root string) booting {
+	return booting{files: tree{root: root}, programs: programs{root: root}, conf: confWriter{root: root}, ostree: &ostreeArgs{}}
 }
 
 func rootDir(root string) (string, error) {

@@ -6,6 +6,7 @@
 package linux
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,28 +31,40 @@ type programs struct{ root string }
 // run runs a program of the machine, in the machine's root. Only the child
 // changes its root directory.
 func (p programs) run(ctx context.Context, name string, args ...string) error {
+	_, err := p.output(ctx, name, args...)
+	return err
+}
+
+// output is run with what the program said on its standard output.
+func (p programs) output(ctx context.Context, name string, args ...string) (string, error) {
 	file, err := p.find(name)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", name, err)
+		return "", fmt.Errorf("run %s: %w", name, err)
 	}
 	attempt := "run " + strings.Join(append([]string{name}, args...), " ")
-	output, err := within(ctx, func() ([]byte, error) {
+	said, err := within(ctx, func() (speech, error) {
+		var s speech
 		cmd := exec.CommandContext(ctx, file, args...)
 		cmd.Dir = "/"
 		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+		cmd.Stdout, cmd.Stderr = &s.output, &s.complaint
 		if p.root != "/" {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root}
 		}
-		return cmd.CombinedOutput()
+		err := cmd.Run()
+		return s, err
 	})
 	if err == nil {
-		return nil
+		return said.output.String(), nil
 	}
-	if said := strings.Join(strings.Fields(string(output)), " "); said != "" {
-		return fmt.Errorf("%s: %w: %s", attempt, err, said)
+	if words := strings.Join(strings.Fields(said.output.String()+" "+said.complaint.String()), " "); words != "" {
+		return "", fmt.Errorf("%s: %w: %s", attempt, err, words)
 	}
-	return fmt.Errorf("%s: %w", attempt, err)
+	return "", fmt.Errorf("%s: %w", attempt, err)
 }
+
+// speech is what a program said.
+type speech struct{ output, complaint bytes.Buffer }
 
 // find is where the machine has the program, as its own root sees it. The last
 // element may be an absolute symbolic link, which leads elsewhere from here, so

@@ -22,12 +22,17 @@ const maxVFs = 1024
 
 // New makes a machine. The error names the first field that does not fit.
 func New(desc Description) (*Machine, error) {
+	begin, err := newBoot(desc)
+	if err != nil {
+		return nil, err
+	}
 	m := &Machine{
+		boot:      begin,
 		nodeName:  desc.NodeName,
 		functions: map[hw.PCIAddr]*function{},
 		byAddr:    map[string]*function{},
 		byName:    newNames[*netdev](),
-		iommu:     desc.IOMMU == nil || *desc.IOMMU,
+		iommu:     begin.iommu(begin.running),
 		rdmaDevs:  newNames[*function](),
 		drivers:   map[string]bool{},
 		modules:   map[string]moduleKind{},

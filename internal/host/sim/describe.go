@@ -19,18 +19,31 @@ import (
 type Description struct {
 	NodeName string `yaml:"nodeName"`
 	// IOMMU is on unless it says false.
-	IOMMU *bool `yaml:"iommu"`
+	IOMMU *bool           `yaml:"iommu"`
+	Boot  BootDescription `yaml:"boot"`
 	// Modules are loaded besides the drivers of what exists; MissingModules are
 	// not installed; BlockedModules are installed, and udev does not load them.
 	Modules        []string `yaml:"modules"`
 	MissingModules []string `yaml:"missingModules"`
 	BlockedModules []string `yaml:"blockedModules"`
 	// RDMA is shared, exclusive or none. Shared unless no NIC does RDMA.
-	RDMA          string              `yaml:"rdma"`
+	RDMA string `yaml:"rdma"`
+	// Namespaces says that network namespaces besides the host's exist at first.
+	Namespaces    bool                `yaml:"namespaces"`
 	PFs           []PFDescription     `yaml:"pfs"`
 	Devices       []DeviceDescription `yaml:"devices"`
 	Links         []LinkDescription   `yaml:"links"`
 	DefaultRoutes []string            `yaml:"defaultRoutes"`
+}
+
+// BootDescription is how the machine boots.
+type BootDescription struct {
+	// IOMMU is the one that the firmware tells of: intel, amd or none.
+	IOMMU string `yaml:"iommu"`
+	// Loader is grubby, rpm-ostree, update-grub, or none of them.
+	Loader string `yaml:"loader"`
+	// Args are the kernel's arguments at first.
+	Args string `yaml:"args"`
 }
 
 // PFDescription is one PF, or one virtual NIC.

@@ -43,6 +43,7 @@ type Machine struct {
 	udev      udevQueue
 	trouble   trouble
 	root      entry // of the file system
+	boot      boot
 
 	// The kernel's own locks, held for as long as its work takes. Order: a
 	// function's lock, then rescan, then rtnl.
@@ -147,6 +148,7 @@ type Delays struct {
 	VDPA       time.Duration
 	Module     time.Duration
 	Conf       time.Duration
+	BootLoader time.Duration
 	UdevReload time.Duration
 	Udev       time.Duration // from the kernel's event to udev's
 	// RescanLock makes the PFs of the machine add and remove VFs one after
@@ -172,7 +174,7 @@ func (m *Machine) NodeName() string { return m.nodeName }
 
 // Reader opens the doors that only look.
 func (m *Machine) Reader() host.Reader {
-	return host.Reader{Files: files{m}, Links: links{m}, Devlink: devlink{m}, RDMA: devlink{m}}
+	return host.Reader{Files: files{m}, Links: links{m}, Devlink: devlink{m}, RDMA: devlink{m}, Boot: booting{m}}
 }
 
 // Host opens all doors.
@@ -180,6 +182,7 @@ func (m *Machine) Host() host.Host {
 	return host.Host{
 		Reader: m.Reader(), Attrs: files{m}, Conf: files{m}, LinkCtl: links{m}, DevlinkCtl: devlink{m},
 		VDPA: devlink{m}, Modules: kernelModules{m}, Udev: udevControl{m}, Events: events{m},
+		RDMACtl: devlink{m}, BootCtl: booting{m}, Power: booting{m},
 	}
 }
 

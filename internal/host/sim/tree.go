@@ -88,7 +88,7 @@ func (m *Machine) fileSystem() entry {
 		folderOf("pci", m.pciLinks("devices", "../../../", func(*function) bool { return true }), m.pciDrivers(), writeOnly("drivers_probe", m.storeProbe)),
 		folderOf("vdpa", lazy("devices", m.vdpaLinks), lazy("drivers", m.vdpaDrivers)),
 	}
-	class := []entry{m.netLinks(), m.rdmaLinks()}
+	class := []entry{m.netLinks(), m.misc(), m.rdmaLinks()}
 	return folderOf(".", m.etcFolder("etc", "etc/"), folderOf("sys",
 		lazy("bus", func() []entry {
 			if m.loaded["vdpa"] || m.drivers[vhostVDPA] || m.drivers[virtioVDPA] || m.loaded[mlx5VDPA] {
@@ -100,7 +100,7 @@ func (m *Machine) fileSystem() entry {
 			if m.rdma != "" {
 				return class
 			}
-			return class[:1]
+			return class[:2]
 		}),
 		m.deviceRoots(),
 		folderOf("kernel", lazy("iommu_groups", m.iommuGroups)),
@@ -243,6 +243,7 @@ func (m *Machine) functionAttrs(f *function) []entry {
 			write: func(_ *clock, v string) error { return m.storeOverride(f, v) },
 		}},
 	}
+	out = append(out, f.powerFolder())
 	if f.group >= 0 {
 		out = append(out, entry{name: "iommu_group", link: fmt.Sprintf("../../../kernel/iommu_groups/%d", f.group)})
 	}

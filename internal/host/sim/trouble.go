@@ -41,10 +41,12 @@ type fault struct {
 //	vdpa:0000:d8:00.2/create  …/delete              by the VF's address
 //	module:vfio-pci
 //	udev:reload
+//	boot:args  power:reboot  rdma:mode
 //
 // Addresses of looks begin with "read:": read:sys/… for a file, a folder or a
 // link, read:links, read:vfs:0000:d8:00.0, read:routes, read:tcoffload:NAME,
-// read:devlink:0000:d8:00.0/eswitch (…/param/NAME), read:rdma, read:events.
+// read:devlink:0000:d8:00.0/eswitch (…/param/NAME), read:rdma, read:events,
+// read:namespaces, read:boot, read:boot:next.
 func (m *Machine) Fail(addr string, err error) { m.addFault(addr, fault{err: err}) }
 
 // FailOnce is Fail for the next time only.

@@ -41,6 +41,45 @@ reload_udev() {
 	fi
 }
 
+# kernel_args ADD REMOVE: what the boot loader holds for the next boots. The file
+# for update-grub holds only what was added by this project.
+kernel_args() {
+	if [ -e /run/ostree-booted ]; then
+		options=
+		for arg in $2; do options="$options --delete-if-present=$arg"; done
+		for arg in $1; do options="$options --append-if-missing=$arg"; done
+		# shellcheck disable=SC2086
+		rpm-ostree kargs $options
+	elif command -v grubby >/dev/null; then
+		grubby --update-kernel=ALL ${2:+"--remove-args=$2"} ${1:+"--args=$1"}
+	else
+		mine=/etc/default/grub.d/95-sriov-network-operator.cfg
+		before='GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT '
+		args=
+		for arg in $(sed -n "s/^$before\(.*\)\"\$/\1/p" "$mine" 2>/dev/null); do
+			case " $1 $2 " in *" $arg "*) ;; *) args="$args$arg " ;; esac
+		done
+		args="$args$1"
+		if [ -n "$args" ]; then
+			write_file "$mine" 0644 "$before${args% }\"
+"
+		else
+			rm -f "$mine"
+		fi && update-grub
+	fi
+}
+
+# record_boot CONTENT: unless something failed before, because the record says
+# what the boot loader holds.
+record_boot() {
+	[ "$failed" -eq 0 ] || return 1
+	if [ -n "$1" ]; then
+		write_file /etc/sriov-operator/boot 0600 "$1"
+	else
+		rm -f /etc/sriov-operator/boot
+	fi
+}
+
 # pf_netdev PF: the PF's own netdev, not one of its representors.
 pf_netdev() {
 	for netdev in "$sysfs/bus/pci/devices/$1/net"/*; do
@@ -182,9 +221,9 @@ vdpa_del() {
 	[ ! -e "$sysfs/bus/vdpa/devices/vdpa:$vf" ] || vdpa dev del "vdpa:$vf"
 }
 
-# plan disturbs: pods. 26 steps on 2 PFs. 2 wishes cannot be met.
+# plan disturbs: reboot. 29 steps on 2 PFs. 2 wishes cannot be met.
 # cannot be done: 0000:d8:00.2 ens2: asked for 16 VFs, the hardware offers 8. Lower numVfs, or raise the firmware's limit (for NVIDIA: `mlxconfig set SRIOV_EN=1 NUM_OF_VFS=n` and a reboot). A limit of 0 usually means that SR-IOV is off in the BIOS.
-# cannot be done: RDMA namespace mode is shared, asked for exclusive. Set `options ib_core netns_mode=0` (exclusive) or `=1` (shared) in /etc/modprobe.d and reboot.
+# cannot be done: RDMA namespace mode is shared, asked for exclusive. If it says that the mode is unknown, run `rdma system show` and see the message. Otherwise nothing needs doing: the mode is changed, or a reboot is asked for.
 # worth knowing: 0000:d8:00.0 ens1f0: The driver's order of eSwitch changes is not known; the usual one is taken. Watch the first change on this NIC, and report what its driver needs.
 
 # the node
@@ -198,6 +237,13 @@ NAME="$x `y`"
 write_file '/etc/other.conf' '0600' 'x' || failed=1
 # reload udev rules (disturbs none): udev rules changed
 reload_udev || failed=1
+# RDMA namespace mode → exclusive (disturbs none): it is shared
+rdma system set netns 'exclusive' || failed=1
+# next boot: + intel_iommu=on iommu=pt - ib_core.netns_mode=1 (disturbs none): the next boot needs them
+kernel_args 'intel_iommu=on iommu=pt' 'ib_core.netns_mode=1' || failed=1
+# write down which kernel arguments are ours (disturbs none): not repeated
+record_boot '{"args":["intel_iommu=on"],"awaited":{"intel_iommu=on":"b"}}
+' || failed=1
 
 # 0000:d8:00.0 ens1f0
 lane_0000_d8_00_0() {
@@ -270,5 +316,7 @@ wait "$lane_0000_d8_00_1" || failed=1
 # the node, last
 # reload udev rules (disturbs none): udev rules changed
 reload_udev || failed=1
+
+# Then the machine must reboot: vfio-pci needs the IOMMU and the kernel was booted without intel_iommu=on iommu=pt
 
 exit "$failed"

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The SR-IOV Network Operator authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command program stands for modprobe and udevadm in tests: it writes down how it
+// Command program stands for modprobe, udevadm and boot loaders' programs in tests: it writes down how it
 // was called, in a root directory that has the file /marker.
 package main
 
@@ -30,6 +30,13 @@ func main() {
 		os.Exit(2)
 	}
 	switch os.Args[len(os.Args)-1] {
+	case "kargs":
+		text, err := os.ReadFile("/kargs")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Print(string(text))
 	case "no_such_module":
 		fmt.Fprintln(os.Stderr, "FATAL: Module no_such_module\n  not found.")
 		os.Exit(1)

@@ -76,7 +76,7 @@ func newDecision(pools []Pool, nodes []Node, now time.Time, patience time.Durati
 	}
 	// Who waits longest goes first.
 	slices.SortFunc(d.nodes, func(a, b *member) int {
-		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Node.Name, b.Node.Name))
+		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Name, b.Name))
 	})
 	return d
 }
@@ -154,31 +154,34 @@ func (r *ring) obstacle(m *member) Cause {
 // revoke takes turns back from drains that do not end, as many as let others go.
 func (d *decision) revoke() {
 	for _, r := range d.pools {
-		if !r.limited || r.limit == 0 {
-			continue
+		if r.limited && r.limit > 0 {
+			d.revokeIn(r)
 		}
-		waiting, freed := 0, r.out-r.limit
-		var stuck []*member
-		for _, m := range d.nodes { // the longest drain first
-			switch {
-			case m.rings[0] != r || len(m.rings) > 1:
-			case m.Move == Wait && m.Cause == Full:
-				waiting++
-				if m.out { // needs a slot, and makes no more nodes out
-					freed = r.slots - r.limit
-				}
-			case m.Move == Keep && m.Held == Draining && d.overdue(m) && m.Health == Ready && !m.Cordoned:
-				stuck = append(stuck, m)
+	}
+}
+
+func (d *decision) revokeIn(r *ring) {
+	waiting, freed := 0, r.out-r.limit
+	var stuck []*member
+	for _, m := range d.nodes { // the longest drain first
+		switch {
+		case m.rings[0] != r || len(m.rings) > 1:
+		case m.Move == Wait && m.Cause == Full:
+			waiting++
+			if m.out { // needs a slot, and makes no more nodes out
+				freed = r.slots - r.limit
 			}
+		case m.Move == Keep && m.Held == Draining && d.overdue(m) && m.Health == Ready && !m.Cordoned:
+			stuck = append(stuck, m)
 		}
-		// So many turns must be given back before the first helps anybody: nodes that
-		// are out without a turn may keep the pool full.
-		if waiting == 0 || len(stuck) <= freed {
-			continue
-		}
-		for _, m := range stuck[:min(len(stuck), freed+waiting)] {
-			m.Move = Yield
-		}
+	}
+	// So many turns must be given back before the first helps anybody: nodes that are out
+	// without a turn may keep the pool full.
+	if waiting == 0 || len(stuck) <= freed {
+		return
+	}
+	for _, m := range stuck[:min(len(stuck), freed+waiting)] {
+		m.Move = Yield
 	}
 }
 
@@ -212,13 +215,13 @@ func (d *decision) report(r *ring) Report {
 			continue
 		}
 		if m.Move == Wait {
-			out.Waiting = append(out.Waiting, m.Node.Name)
+			out.Waiting = append(out.Waiting, m.Name)
 		}
 		if m.out {
 			out.Out = append(out.Out, d.outage(m))
 		}
 		if len(m.rings) > 1 {
-			s := Shared{Node: m.Node.Name}
+			s := Shared{Node: m.Name}
 			for _, other := range m.rings {
 				s.Pools = append(s.Pools, other.Name)
 			}
@@ -231,7 +234,7 @@ func (d *decision) report(r *ring) Report {
 }
 
 func (d *decision) outage(m *member) Outage {
-	o := Outage{Node: m.Node.Name, Why: IsCordoned}
+	o := Outage{Node: m.Name, Why: IsCordoned}
 	switch {
 	case m.Held == Drained:
 		o.Why = IsChanged

@@ -1,0 +1,646 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kube
+
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/daemon"
+	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
+	"github.com/kubeovn/sriov-network-operator/test/kube/proxy"
+)
+
+func TestASpecBecomesVFsAndTheStatusSaysSo(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.start()
+	first := n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if len(first.Status.Interfaces) != 2 || first.Status.Interfaces[0].TotalVfs != 8 {
+		t.Errorf("before anybody asks for anything, the status shows %+v", first.Status.Interfaces)
+	}
+	n.awaitNode(sriovv1.DrainIdle)
+	n.want(
+		sriovv1.Interface{PciAddress: "0000:5f:00.0", Name: "ens41f0np0", NumVfs: 3, EswitchMode: "switchdev", VfGroups: []sriovv1.VfGroup{{PolicyName: "policy", ResourceName: "cx_sriov_switchdev", VfRange: "0-2"}}},
+		sriovv1.Interface{PciAddress: "0000:5f:00.1", Name: "ens41f1np1", NumVfs: 3, EswitchMode: "switchdev", VfGroups: []sriovv1.VfGroup{{PolicyName: "policy", ResourceName: "cx_sriov_switchdev", VfRange: "0-2"}}},
+	)
+	s := n.awaitSync(sriovv1.SyncStatusSucceeded)
+	for _, pf := range s.Status.Interfaces {
+		if pf.NumVfs != 3 || len(pf.VFs) != 3 || pf.EswitchMode != "switchdev" || !meta.IsStatusConditionTrue(pf.Conditions, sriovv1.ConditionReady) {
+			t.Errorf("PF %s: %+v", pf.Name, pf)
+		}
+		for i, vf := range pf.VFs {
+			if vf.VfID != i || vf.Driver != "mlx5_core" || vf.Mac == "" || vf.Mtu == 0 || vf.DeviceID != "1018" || vf.RepresentorName == "" || vf.Name == "" {
+				t.Errorf("VF %d of %s: %+v", i, pf.Name, vf)
+			}
+		}
+	}
+	if s.Status.Plan != nil || s.Status.LastSyncError != "" {
+		t.Errorf("nothing is left to do, and the status has the plan %+v and the error %q", s.Status.Plan, s.Status.LastSyncError)
+	}
+	for kind, want := range map[string]string{
+		sriovv1.ConditionReady: "True AsDesired", sriovv1.ConditionProgressing: "False NothingUnderWay", sriovv1.ConditionDraining: "False NoDrain",
+	} {
+		if got := condition(s, kind); got != want {
+			t.Errorf("condition %s is %s and not %s", kind, got, want)
+		}
+	}
+	if asked := n.asks(); asked != sriovv1.DrainIdle || s.Annotations[sriovv1.AnnotationDesiredState] != sriovv1.DrainIdle {
+		t.Errorf("new VFs disturb nobody, and the node asks for %q, its state for %q", asked, s.Annotations[sriovv1.AnnotationDesiredState])
+	}
+	want := "Status changed from: InProgress to: Succeeded"
+	if got := n.events(t, "SyncStatusChanged"); !slices.Contains(got, want) {
+		t.Errorf("the events are %q", got)
+	}
+}
+
+func TestStepsAreShownWhileTheyRun(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.SetDelays(sim.Delays{AddVF: 300 * time.Millisecond})
+	n.start()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.want(pf(0, 4))
+	s := n.await("a running step", func(s *sriovv1.SriovNetworkNodeState) string {
+		if s.Status.Plan == nil {
+			return "no plan"
+		}
+		if !slices.ContainsFunc(s.Status.Plan.Steps, func(p sriovv1.NodePlanStep) bool {
+			return p.State == sriovv1.StepRunning && p.Does == "numvfs 0 → 4"
+		}) {
+			return fmt.Sprintf("the steps %+v", s.Status.Plan.Steps)
+		}
+		return ""
+	})
+	if got := condition(s, sriovv1.ConditionProgressing); got != "True DisturbsNobody" || s.Status.SyncStatus != sriovv1.SyncStatusInProgress {
+		t.Errorf("Progressing is %s, status %s", got, s.Status.SyncStatus)
+	}
+	if s.Status.Plan.Disrupts != sriovv1.DisruptionNone || s.Status.Plan.ObservedGeneration != s.Generation {
+		t.Errorf("the plan is %+v", s.Status.Plan)
+	}
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+}
+
+func TestPodsAreNamedBeforeTheyAreAskedToLeaveAndNothingIsTouchedUntilTheyLeft(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	holder := n.hold("web", 0, 1)
+	n.pods.set(nil, holder)
+	n.await("assigned", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := s.Status.Interfaces[0].VFs[1].Assigned; got != n.ns+"/web" {
+			return "VF 1 assigned to " + got
+		}
+		return ""
+	})
+	before := n.machine.Writes()
+	n.want(pf(0, 4))
+	n.awaitNode(sriovv1.DrainRequired)
+	// What the controller evicts was there before it was asked.
+	s := n.state()
+	want := []sriovv1.AffectedPod{{Namespace: n.ns, Name: "web", UID: "web-uid", Devices: []string{holder.VFs[0].String()}}}
+	if s.Status.Plan == nil || len(s.Status.Plan.AffectedPods) != 1 || s.Status.Plan.AffectedPods[0].Name != want[0].Name ||
+		!slices.Equal(s.Status.Plan.AffectedPods[0].Devices, want[0].Devices) || s.Status.Plan.Disrupts != sriovv1.DisruptionPods {
+		t.Fatalf("when a drain was asked for, the plan was %+v", s.Status.Plan)
+	}
+	n.await("the mirror", func(s *sriovv1.SriovNetworkNodeState) string {
+		if s.Annotations[sriovv1.AnnotationDesiredState] != sriovv1.DrainRequired || condition(s, sriovv1.ConditionDraining) != "True DrainPending" {
+			return s.Annotations[sriovv1.AnnotationDesiredState] + ", draining " + condition(s, sriovv1.ConditionDraining)
+		}
+		return ""
+	})
+	n.grant(sriovv1.Draining, "waits for a budget")
+	n.await("what the drain waits for", func(s *sriovv1.SriovNetworkNodeState) string {
+		c := meta.FindStatusCondition(s.Status.Conditions, sriovv1.ConditionDraining)
+		if c == nil || c.Reason != "DrainRunning" || !strings.Contains(c.Message, "waits for a budget") || !strings.Contains(c.Message, n.ns+"/web") {
+			return fmt.Sprintf("%+v", c)
+		}
+		return ""
+	})
+	n.grant(sriovv1.DrainComplete, "")
+	n.await("the kubelet", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := condition(s, sriovv1.ConditionDraining); got != "True PodsLeaving" {
+			return got
+		}
+		return ""
+	})
+	if got := n.machine.Writes(); got != before {
+		t.Errorf("the pod holds its VF, and the machine was changed %d times", got-before)
+	}
+	n.pods.set(nil)
+	if err := n.machine.ReturnVF(vfRef(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	n.awaitNode(sriovv1.DrainIdle)
+	n.grant(sriovv1.DrainIdle, "")
+	s = n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if s.Status.Interfaces[0].NumVfs != 4 || condition(s, sriovv1.ConditionDraining) != "False NoDrain" {
+		t.Errorf("after the drain: %d VFs, draining %s", s.Status.Interfaces[0].NumVfs, condition(s, sriovv1.ConditionDraining))
+	}
+}
+
+func TestVFsThatNobodyHoldsAreTakenWithoutADrain(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.start()
+	n.want(pf(0, 2), pf(1, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(nil, n.hold("web", 0, 1))
+	n.proxy.Reset()
+	n.want(pf(0, 2), pf(1, 3))
+	s := n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if s.Status.Interfaces[1].NumVfs != 3 {
+		t.Errorf("the second PF has %d VFs", s.Status.Interfaces[1].NumVfs)
+	}
+	for key, count := range n.proxy.Counts() {
+		if key.Resource == "nodes" {
+			t.Errorf("nobody was to leave, and there were %d requests to %s nodes", count, key.Verb)
+		}
+	}
+}
+
+func TestAPFThatDisturbsNobodyDoesNotWaitForAnothersDrain(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(nil, n.hold("web", 0, 0))
+	n.want(pf(0, 4), pf(1, 3))
+	n.awaitNode(sriovv1.DrainRequired)
+	s := n.state()
+	if s.Status.Interfaces[1].NumVfs != 3 || s.Status.Interfaces[0].NumVfs != 2 {
+		t.Errorf("while the first PF waits: %d and %d VFs", s.Status.Interfaces[0].NumVfs, s.Status.Interfaces[1].NumVfs)
+	}
+	if !meta.IsStatusConditionTrue(s.Status.Interfaces[1].Conditions, sriovv1.ConditionReady) || meta.IsStatusConditionTrue(s.Status.Interfaces[0].Conditions, sriovv1.ConditionReady) {
+		t.Errorf("conditions %+v and %+v", s.Status.Interfaces[0].Conditions, s.Status.Interfaces[1].Conditions)
+	}
+	// Who asks for what there was has no need of a drain any more.
+	n.want(pf(0, 2), pf(1, 3))
+	n.awaitNode(sriovv1.DrainIdle)
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+}
+
+func TestWithDisableDrainNobodyIsAsked(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.create(&sriovv1.SriovOperatorConfig{ObjectMeta: n.meta(sriovv1.DefaultConfigName), Spec: sriovv1.SriovOperatorConfigSpec{DisableDrain: true}})
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(nil, n.hold("web", 0, 0))
+	n.want(pf(0, 3))
+	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.Interfaces[0].NumVfs != 3 || n.asks() != sriovv1.DrainIdle {
+		t.Errorf("%d VFs, and the node asks for %s", s.Status.Interfaces[0].NumVfs, n.asks())
+	}
+}
+
+func TestD28FailedIsReachedWithCauseAndFixAndLeftAgain(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.Fail("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.ENOMEM)
+	n.start()
+	n.want(pf(0, 2), pf(1, 2))
+	s := n.awaitSync(sriovv1.SyncStatusFailed)
+	if !strings.Contains(s.Status.LastSyncError, syscall.ENOMEM.Error()) || !strings.Contains(s.Status.LastSyncError, "0000:5f:00.0") {
+		t.Errorf("the error is %q", s.Status.LastSyncError)
+	}
+	if s.Status.Interfaces[1].NumVfs != 2 || condition(s, sriovv1.ConditionReady) != "False StepFailed" {
+		t.Errorf("the other PF has %d VFs; Ready is %s", s.Status.Interfaces[1].NumVfs, condition(s, sriovv1.ConditionReady))
+	}
+	if s.Status.Plan == nil || !slices.ContainsFunc(s.Status.Plan.Steps, func(p sriovv1.NodePlanStep) bool {
+		return p.State == sriovv1.StepFailed && strings.Contains(p.Error, syscall.ENOMEM.Error())
+	}) {
+		t.Errorf("the step that failed is not in the plan: %+v", s.Status.Plan)
+	}
+	n.machine.Heal()
+	n.want(pf(0, 3), pf(1, 2))
+	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.LastSyncError != "" || s.Status.Interfaces[0].NumVfs != 3 {
+		t.Errorf("%q and %d VFs", s.Status.LastSyncError, s.Status.Interfaces[0].NumVfs)
+	}
+	n.want(pf(0, 99), pf(1, 2))
+	s = n.awaitSync(sriovv1.SyncStatusFailed)
+	if condition(s, sriovv1.ConditionReady) != "False TotalVFsExceeded" || !strings.Contains(s.Status.LastSyncError, "Lower numVfs") {
+		t.Errorf("Ready is %s: %q", condition(s, sriovv1.ConditionReady), s.Status.LastSyncError)
+	}
+}
+
+func TestAFailureThatPassesIsTriedAgain(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.FailOnce("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.EAGAIN)
+	n.start()
+	n.want(pf(0, 2))
+	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.Interfaces[0].NumVfs != 2 {
+		t.Errorf("%d VFs", s.Status.Interfaces[0].NumVfs)
+	}
+}
+
+func TestAMachineThatCannotBeReadIsFailedUntilItCan(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.Pace.Resync = 200 * time.Millisecond }
+	n.start()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.machine.Fail("read:links", errors.New("no netlink today"))
+	s := n.awaitSync(sriovv1.SyncStatusFailed)
+	if condition(s, sriovv1.ConditionReady) != "False MachineUnreadable" || !strings.Contains(s.Status.LastSyncError, "no netlink today") || len(s.Status.Interfaces) != 2 {
+		t.Errorf("Ready is %s: %q, with %d PFs", condition(s, sriovv1.ConditionReady), s.Status.LastSyncError, len(s.Status.Interfaces))
+	}
+	n.machine.Heal()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+}
+
+func TestWhatSomebodyEditsIsRepaired(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitNode(sriovv1.DrainIdle)
+
+	s := n.state()
+	s.Status.SyncStatus, s.Status.Interfaces = sriovv1.SyncStatusFailed, nil
+	foreign := metav1.Condition{Type: "Foreign", Status: metav1.ConditionTrue, Reason: "Elsewhere", LastTransitionTime: metav1.Now()}
+	meta.SetStatusCondition(&s.Status.Conditions, foreign)
+	if err := n.api.Status().Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	s = n.await("the status", func(s *sriovv1.SriovNetworkNodeState) string {
+		if s.Status.SyncStatus != sriovv1.SyncStatusSucceeded || len(s.Status.Interfaces) != 2 {
+			return "edited"
+		}
+		return ""
+	})
+	if !meta.IsStatusConditionTrue(s.Status.Conditions, "Foreign") {
+		t.Errorf("a condition of somebody else is gone: %+v", s.Status.Conditions)
+	}
+
+	n.edit(func(s *sriovv1.SriovNetworkNodeState) {
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, sriovv1.AnnotationDesiredState, sriovv1.RebootRequired)
+	})
+	n.await("the mirror", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := s.Annotations[sriovv1.AnnotationDesiredState]; got != sriovv1.DrainIdle {
+			return got
+		}
+		return ""
+	})
+
+	// Whoever edits the node moves the controller, and so the daemon.
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+sriovv1.AnnotationNodeDrain+`":"Drain_Required"}}}`))
+	if err := n.api.Patch(t.Context(), node, patch); err != nil {
+		t.Fatal(err)
+	}
+	n.grant(sriovv1.Draining, "")
+	n.awaitNode(sriovv1.DrainIdle)
+}
+
+func TestTheMachineGoesOnWhileTheAPIServerIsAway(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.SetDelays(sim.Delays{AddVF: 200 * time.Millisecond})
+	n.start()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.want(pf(0, 4))
+	n.await("the work", func(s *sriovv1.SriovNetworkNodeState) string {
+		if condition(s, sriovv1.ConditionProgressing) != "True DisturbsNobody" {
+			return condition(s, sriovv1.ConditionProgressing)
+		}
+		return ""
+	})
+	n.proxy.Script(proxy.Rule{Fault: proxy.Answer{Code: 503}})
+	deadline := time.Now().Add(patient)
+	for !strings.Contains(n.machine.Snapshot(), "numvfs 4") {
+		if time.Now().After(deadline) {
+			t.Fatalf("the machine stands still:\n%s", n.machine.Snapshot())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if s := n.state(); s.Status.SyncStatus != sriovv1.SyncStatusInProgress {
+		t.Errorf("nobody could say so, and the status is %s", s.Status.SyncStatus)
+	}
+	n.proxy.Script()
+	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.Interfaces[0].NumVfs != 4 {
+		t.Errorf("%d VFs", s.Status.Interfaces[0].NumVfs)
+	}
+}
+
+func TestADaemonThatIsKilledAtAnyStepIsReplacedByOneThatGoesOn(t *testing.T) {
+	whole := newNode(t, connectX5)
+	stop := whole.start()
+	whole.awaitSync(sriovv1.SyncStatusSucceeded)
+	whole.want(pf(0, 2), pf(1, 3))
+	whole.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	total, want := whole.machine.Writes(), whole.machine.Snapshot()
+	if total < 10 {
+		t.Fatalf("there are %d changes to be killed at", total)
+	}
+	for killed := range total {
+		t.Run(fmt.Sprintf("after change %d", killed), func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t, connectX5)
+			n.want(pf(0, 2), pf(1, 3))
+			n.machine.CrashAfter(killed)
+			stop := n.start()
+			n.awaitDeath()
+			_ = stop()
+			n.machine.Revive()
+			n.start()
+			n.awaitSync(sriovv1.SyncStatusSucceeded)
+			if got := n.machine.Snapshot(); got != want {
+				t.Errorf("killed after %d changes, it ends with\n%s\nand not with\n%s", killed, got, want)
+			}
+		})
+	}
+}
+
+// awaitDeath waits until the machine's doors are closed.
+func (n *node) awaitDeath() {
+	n.t.Helper()
+	deadline := time.Now().Add(patient)
+	for {
+		_, err := n.machine.Reader().Links.Links(n.t.Context())
+		if errors.Is(err, sim.ErrCrashed) {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatal("the daemon was not killed")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestARestartWithNothingToDoIsFastAndWritesNothing(t *testing.T) {
+	n := newNode(t, connectX5)
+	stop := n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitNode(sriovv1.DrainIdle)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	before, writes := n.state().ResourceVersion, n.machine.Writes()
+	n.proxy.Reset()
+	began := time.Now()
+	n.start()
+	if err := n.proxy.Quiet(t.Context(), 500*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began) - 500*time.Millisecond
+	for key, count := range n.proxy.Counts() {
+		if !slices.Contains([]string{"get", "list", "watch"}, key.Verb) {
+			t.Errorf("%d requests to %s %s", count, key.Verb, key.Resource)
+		}
+	}
+	if n.state().ResourceVersion != before || n.machine.Writes() != writes {
+		t.Errorf("something was written: version %s and %s, changes %d and %d", before, n.state().ResourceVersion, writes, n.machine.Writes())
+	}
+	t.Logf("a restart with nothing to do took %v", took)
+	if took > 500*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAnIdleDaemonAsksForNothing(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.Pace.Resync = 100 * time.Millisecond }
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := n.proxy.Quiet(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	n.proxy.Reset()
+	time.Sleep(3 * time.Second) // thirty looks of its own
+	if got := n.proxy.Requests(); len(got) > 0 {
+		t.Errorf("it asked for %+v", got)
+	}
+}
+
+func TestAPFIsGivenBackUnlessTheNodeStateIsTooNewToSaySo(t *testing.T) {
+	n := newNode(t, connectX5)
+	stop := n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody deletes the node state, and the controller makes it anew: without a spec,
+	// because it does not know the PFs.
+	if err := n.api.Delete(t.Context(), n.state()); err != nil {
+		t.Fatal(err)
+	}
+	n.create(&sriovv1.SriovNetworkNodeState{ObjectMeta: n.meta(n.name)})
+	n.options = func(o *daemon.Options) { o.Pace.Rendered = time.Hour }
+	stop = n.start()
+	s := n.awaitSync(sriovv1.SyncStatusInProgress)
+	if s.Status.Interfaces[0].NumVfs != 2 || condition(s, sriovv1.ConditionReady) != "False SpecNotRendered" {
+		t.Errorf("%d VFs, Ready %s", s.Status.Interfaces[0].NumVfs, condition(s, sriovv1.ConditionReady))
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	n.options = nil
+	n.start()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if strings.Contains(n.machine.Snapshot(), "numvfs 2") {
+		t.Errorf("long after, the PF is not given back:\n%s", n.machine.Snapshot())
+	}
+}
+
+// plugin makes a pod of the device plugin on the node.
+func (n *node) plugin(name string) *corev1.Pod {
+	n.t.Helper()
+	grace := int64(0)
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: n.ns, Name: name, Labels: map[string]string{"app": "sriov-device-plugin"}},
+		Spec: corev1.PodSpec{
+			NodeName: n.name, Containers: []corev1.Container{{Name: "sriov-device-plugin", Image: "none"}}, TerminationGracePeriodSeconds: &grace,
+		},
+	}
+	n.create(pod)
+	return pod
+}
+
+// runs plays the kubelet: the pod runs, or waits in its init container.
+func (n *node) runs(pod *corev1.Pod, waits bool) {
+	n.t.Helper()
+	if waits {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, sriovv1.AnnotationDevicePluginWaitConfig, "true")
+		if err := n.api.Update(n.t.Context(), pod); err != nil {
+			n.t.Fatal(err)
+		}
+		return
+	}
+	if err := n.api.Get(n.t.Context(), client.ObjectKeyFromObject(pod), pod); err != nil {
+		n.t.Fatal(err)
+	}
+	pod.Status.Phase = corev1.PodRunning
+	if err := n.api.Status().Update(n.t.Context(), pod); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// awaitPod waits until a pod is as the test wants it; nil is a pod that is gone.
+func (n *node) awaitPod(name, what string, is func(*corev1.Pod) bool) {
+	n.t.Helper()
+	deadline := time.Now().Add(patient)
+	for {
+		pod := &corev1.Pod{}
+		err := n.api.Get(n.t.Context(), client.ObjectKey{Namespace: n.ns, Name: name}, pod)
+		if client.IgnoreNotFound(err) != nil {
+			n.t.Fatal(err)
+		}
+		if err != nil {
+			pod = nil
+		}
+		if is(pod) {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("%s: the pod is %+v", what, pod)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func gone(pod *corev1.Pod) bool { return pod == nil }
+
+func released(pod *corev1.Pod) bool {
+	return pod != nil && pod.Annotations[sriovv1.AnnotationDevicePluginWaitConfig] == "" && pod.Annotations[sriovv1.AnnotationDevicePluginFound] != ""
+}
+
+func TestW39TheDevicePluginIsReplacedOnlyWhenItWouldFindSomethingElse(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.SetDelays(sim.Delays{AddVF: 100 * time.Millisecond})
+	first := n.plugin("first")
+	n.runs(first, true)
+	n.want(pf(0, 2))
+	n.start()
+	n.await("work", func(s *sriovv1.SriovNetworkNodeState) string {
+		if condition(s, sriovv1.ConditionProgressing) != "True DisturbsNobody" {
+			return condition(s, sriovv1.ConditionProgressing)
+		}
+		return ""
+	})
+	if err := n.api.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil || released(first) {
+		t.Fatalf("the VFs are not there yet, and the plugin goes on: %+v, %v", first.Annotations, err)
+	}
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitPod("first", "release", released)
+	n.runs(first, false)
+
+	// An MTU is nothing that the plugin looks at.
+	wide := pf(0, 2)
+	wide.Mtu = 9000
+	n.want(wide)
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitPod("first", "after a change of the MTU", released)
+
+	// VFs that go and come back are.
+	more := pf(0, 4)
+	more.Mtu = 9000
+	n.want(more)
+	n.awaitPod("first", "before VFs are taken", gone)
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	second := n.plugin("second")
+	n.runs(second, true)
+	n.awaitPod("second", "release", released)
+	n.runs(second, false)
+
+	// W9: another configuration, and nothing else.
+	n.edit(func(s *sriovv1.SriovNetworkNodeState) {
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, sriovv1.AnnotationDevicePluginConfig, "another")
+	})
+	n.awaitPod("second", "after another configuration", gone)
+}
+
+func TestARestartOfTheDaemonLeavesTheDevicePluginAlone(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.want(pf(0, 2))
+	stop := n.start()
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	pod := n.plugin("plugin")
+	n.runs(pod, true)
+	n.awaitPod("plugin", "release", released)
+	n.runs(pod, false)
+	for range 2 {
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		n.proxy.Reset()
+		stop = n.start()
+		if err := n.proxy.Quiet(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.awaitPod("plugin", "after restarts", func(p *corev1.Pod) bool { return p != nil && p.UID == pod.UID && p.DeletionTimestamp == nil })
+}
+
+func TestADrainThatPodsSurviveIsGivenBackAndAskedForAnew(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.Pace.Patience = 300 * time.Millisecond }
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(nil, n.hold("stubborn", 0, 0))
+	n.want(pf(0, 4))
+	n.awaitNode(sriovv1.DrainRequired)
+	n.grant(sriovv1.DrainComplete, "")
+	n.awaitNode(sriovv1.DrainIdle)
+	n.grant(sriovv1.DrainIdle, "")
+	n.awaitNode(sriovv1.DrainRequired)
+	if s := n.state(); s.Status.Interfaces[0].NumVfs != 2 {
+		t.Errorf("the pod holds its VF, and there are %d", s.Status.Interfaces[0].NumVfs)
+	}
+}
+
+func TestWhatCannotBeLearnedOfPodsHoldsUpOnlyWhatTakesVFs(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.Pace.Resync = 200 * time.Millisecond }
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(errors.New("the kubelet is silent"))
+	n.want(pf(0, 4), pf(1, 2))
+	s := n.await("the other PF", func(s *sriovv1.SriovNetworkNodeState) string {
+		if s.Status.Interfaces[1].NumVfs != 2 || condition(s, sriovv1.ConditionReady) != "False HoldersUnknown" {
+			return fmt.Sprintf("%d VFs, Ready %s", s.Status.Interfaces[1].NumVfs, condition(s, sriovv1.ConditionReady))
+		}
+		return ""
+	})
+	if s.Status.Interfaces[0].NumVfs != 2 || !strings.Contains(s.Status.LastSyncError, "the kubelet is silent") {
+		t.Errorf("%d VFs: %q", s.Status.Interfaces[0].NumVfs, s.Status.LastSyncError)
+	}
+	n.pods.set(nil)
+	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.Interfaces[0].NumVfs != 4 {
+		t.Errorf("%d VFs", s.Status.Interfaces[0].NumVfs)
+	}
+}
+
+func TestAnExternalDrainerIsAnnouncedOnlyWhileNobodyDrains(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.grant(sriovv1.Draining, "")
+	n.options = func(o *daemon.Options) { o.ExternalDrainer = true }
+	n.start()
+	s := n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if _, is := s.Annotations[sriovv1.AnnotationUseExternalDrainer]; is {
+		t.Error("announced in the middle of a drain")
+	}
+	n.grant(sriovv1.DrainIdle, "")
+	n.await("the announcement", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := s.Annotations[sriovv1.AnnotationUseExternalDrainer]; got != "true" {
+			return fmt.Sprintf("%q", got)
+		}
+		return ""
+	})
+}

@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/hw"
+)
+
+// Options are what the daemon is started with.
+type Options struct {
+	// Node is the name of the node, and of its node state.
+	Node string
+	// Namespace is the operator's.
+	Namespace string
+	// API is where the API server is.
+	API *rest.Config
+	// Host is the machine.
+	Host host.Host
+	// Holders tells which pods hold which VFs.
+	Holders Holders
+	// ExternalDrainer says that other software drains the node.
+	ExternalDrainer bool
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
+	// Pace is how long things may take or wait; zero fields have their defaults.
+	Pace Pace
+}
+
+// Holder is a pod that holds VFs.
+type Holder struct {
+	Namespace, Name, UID string
+	// VFs are the PCI addresses of the VFs.
+	VFs []hw.PCIAddr
+}
+
+// Holders tells which pods hold VFs.
+type Holders interface {
+	// Holders are all pods of the machine that hold VFs.
+	Holders(ctx context.Context) ([]Holder, error)
+}
+
+// Pace is how long things may take or wait.
+type Pace struct {
+	// Gather is how long the machine must have been quiet before it is looked at, and
+	// Press how long it is waited for that at most.
+	Gather, Press time.Duration
+	// Resync is how long the daemon goes without a look when nothing happens.
+	Resync time.Duration
+	// Step is how long one step of a plan may take.
+	Step time.Duration
+	// Report is the least time between two reports of progress.
+	Report time.Duration
+	// Retries are the waits before a lane that failed is tried again.
+	Retries []time.Duration
+	// Later is the wait before what failed too often and disturbs nobody is tried again.
+	Later time.Duration
+	// Leaving is the time between two looks at who still holds VFs, once a drain is
+	// complete, and Patience how long that goes on.
+	Leaving, Patience time.Duration
+	// Rendered is how long a new node state without a spec is no wish to give PFs back.
+	Rendered time.Duration
+	// Parting is how long a restart waits until the API server knows of it.
+	Parting time.Duration
+}
+
+// withDefaults has a value in every field.
+func (p Pace) withDefaults() Pace {
+	def := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	def(&p.Gather, 100*time.Millisecond)
+	def(&p.Press, time.Second)
+	def(&p.Resync, 10*time.Minute)
+	// An mlx5 NIC takes half a second for each of up to hundreds of VFs.
+	def(&p.Step, 5*time.Minute)
+	def(&p.Report, 400*time.Millisecond)
+	def(&p.Later, 10*time.Minute)
+	def(&p.Leaving, time.Second)
+	def(&p.Patience, 2*time.Minute)
+	def(&p.Rendered, time.Minute)
+	def(&p.Parting, 10*time.Second)
+	if p.Retries == nil {
+		p.Retries = []time.Duration{time.Second, 5 * time.Second}
+	}
+	return p
+}
+
+// check says which option is missing.
+func (o Options) check() error {
+	switch {
+	case o.Node == "":
+		return errors.New("start the daemon: the node's name is missing; set --node-name or NODE_NAME")
+	case o.Namespace == "":
+		return errors.New("start the daemon: the operator's namespace is missing; set --namespace or NAMESPACE")
+	case o.API == nil || o.Now == nil || o.Log == nil || o.Holders == nil:
+		return errors.New("start the daemon: an option is missing")
+	}
+	return nil
+}
+
+// Run keeps the node as its node state asks until ctx ends. A step that is under way is
+// finished first.
+func Run(ctx context.Context, o Options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	o.Pace = o.Pace.withDefaults()
+	api, err := newAPI(o.API, o.Node, o.Namespace)
+	if err != nil {
+		return err
+	}
+	events, err := o.Host.Events.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("watch the machine: %w", err)
+	}
+	d := newDaemon(o, api)
+	return d.begin(ctx, events)
+}

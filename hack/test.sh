@@ -19,15 +19,18 @@ static() {
 	hack/verify-generated.sh
 	go vet ./...
 	"${tool[@]}" golangci-lint run ./...
-	# What is compiled for the VM alone, or instead of something else; and the other module.
+	# What is compiled for the VM alone, or instead of something else; and the other modules.
 	"${tool[@]}" golangci-lint run --build-tags vm,kube,lintcheck ./test/... ./bench/... ./hack/... ./internal/host/linux/ ./internal/operator/... ./cmd/...
-	(cd test/crd && go tool -modfile=../../go.tools.mod golangci-lint run ./...)
+	for module in test/crd test/chart; do
+		(cd "$module" && go tool -modfile=../../go.tools.mod golangci-lint run ./...)
+	done
 	go test -tags lintcheck ./hack/lintcheck/
 }
 
 unit() {
 	go test ./...
 	(cd test/crd && go test ./...)
+	(cd test/chart && go test ./...)
 }
 
 kube() {

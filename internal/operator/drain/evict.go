@@ -81,6 +81,8 @@ const (
 	sent
 	// ending: it was asked before.
 	ending
+	// outdated: it is not the pod any more that was read, or is just being changed.
+	outdated
 	// refused: it may not leave now.
 	refused
 )
@@ -101,8 +103,10 @@ func (r *reconciler) send(ctx context.Context, pod *corev1.Pod, state *sriovv1.S
 	case err == nil:
 		r.metrics.evictions.WithLabelValues("done").Inc()
 		return sent, "", nil
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // it has left, or another has its name
+	case apierrors.IsNotFound(err):
 		return gone, "", nil
+	case apierrors.IsConflict(err):
+		return outdated, "", nil
 	case ctx.Err() != nil:
 		return refused, "", fmt.Errorf("evict pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
@@ -162,13 +166,16 @@ func (r *reconciler) claims(ctx context.Context, pods []corev1.Pod) (map[string]
 type remainder struct {
 	// ending are on their way; refused may not leave, each with why.
 	ending, refused []string
+	// outdated: a pod has to be looked at anew.
+	outdated bool
 }
 
 func (m *remainder) add(pod string, o outcome, why string) {
 	switch o {
 	case gone:
-	case sent, ending:
+	case sent, ending, outdated:
 		m.ending = append(m.ending, pod)
+		m.outdated = m.outdated || o == outdated
 	case refused:
 		m.refused = append(m.refused, "pod "+pod+": "+strings.TrimSuffix(why, "."))
 	}

@@ -148,7 +148,10 @@ func exempt(t turn, request string) bool {
 
 // again is when to try again to make pods leave; 0 is when something happens to a pod.
 func (r *reconciler) again(left remainder) time.Duration {
-	if left.obstacle() != "" {
+	switch {
+	case left.outdated:
+		return tell
+	case left.obstacle() != "":
 		return r.options.Retry
 	}
 	return 0

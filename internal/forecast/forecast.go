@@ -156,7 +156,7 @@ func differ(before, after desired.Node) map[hw.PCIAddr]bool {
 
 // plan plans the PFs that differ.
 func (c Change) plan(out *Outlook, n Node, want desired.Node, differing map[hw.PCIAddr]bool) {
-	o := observe(n.State.Status, out.was)
+	o := observe(n.State.Status, out.was, c.After.NICs)
 	made := plan.Compute(want, o.inventory, o.memory, c.After.NICs)
 	out.Plan = visible(made, func(pf hw.PCIAddr) bool {
 		if pf.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/catalog"
 	"github.com/kubeovn/sriov-network-operator/internal/desired"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
@@ -29,21 +30,25 @@ type observation struct {
 	memory    plan.Memory
 	// iommu says that a VF is bound to vfio-pci, so that the IOMMU is on.
 	iommu bool
-	// modeless are the PFs whose eSwitch mode the state does not tell.
+	// modeless are the PFs of which it is not known whether they have an eSwitch whose
+	// mode changes: the state says legacy of those that have none, too.
 	modeless map[hw.PCIAddr]bool
 }
 
 // observe reads a status. was is what the node should be at present: of these PFs the
 // node has records, and the state does not tell what is in them.
-func observe(status sriovv1.SriovNetworkNodeStateStatus, was desired.Node) observation {
+func observe(status sriovv1.SriovNetworkNodeStateStatus, was desired.Node, nics catalog.Table) observation {
 	o := observation{inventory: wire.Inventory(status), memory: plan.Memory{}, modeless: map[hw.PCIAddr]bool{}}
 	o.inventory.IOMMUGroups = 1
 	for i := range o.inventory.PFs {
 		pf := &o.inventory.PFs[i]
-		if _, known := pf.Eswitch.Get(); !known {
-			o.modeless[pf.Addr] = true
+		mode, known := pf.Eswitch.Get()
+		if !known {
 			pf.Eswitch = hw.Read(hw.EswitchLegacy)
 		}
+		traits := nics.Driver(pf.Driver)
+		switches := traits.Order == catalog.ModeThenVFs || traits.Steering.Name != ""
+		o.modeless[pf.Addr] = mode != hw.EswitchSwitchdev && !switches
 		for _, vf := range pf.VFs {
 			o.iommu = o.iommu || vf.Driver == userspace
 		}
@@ -99,7 +104,7 @@ func (o observation) doubts(p plan.Plan, want desired.Node, differing map[hw.PCI
 	}
 	for _, pf := range want.PFs() {
 		if differing[pf.Addr] && o.modeless[pf.Addr] && pf.Eswitch == hw.EswitchSwitchdev {
-			out = append(out, fmt.Sprintf("whether %s offers an eSwitch mode: its state names none", pf.Name))
+			out = append(out, fmt.Sprintf("whether %s has an eSwitch whose mode changes: without one nothing of the PF is touched", pf.Name))
 		}
 	}
 	return out

@@ -222,12 +222,15 @@ func serve(t *testing.T, api *rest.Config, m *mounted, o options) *program {
 	return p
 }
 
+// service is what the API server calls the webhook.
+const service = "operator-webhook-service.kube-system.svc"
+
 // client trusts what the Secret says, and makes a connection for each request.
-func client(s *corev1.Secret) *http.Client {
+func client(s *corev1.Secret, server string) *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(s.Data["ca.crt"])
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		RootCAs: pool, ServerName: "operator-webhook-service.kube-system.svc", MinVersion: tls.VersionTLS12,
+		RootCAs: pool, ServerName: server, MinVersion: tls.VersionTLS12,
 	}}}
 }
 
@@ -283,7 +286,7 @@ func nowhere() *rest.Config { return &rest.Config{Host: "https://127.0.0.1:1"} }
 func TestAnswersComeBeforeTheAPIServerWasReadAndUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	s := certificate(t, 1)
-	p, c := serve(t, nowhere(), mount(t, s), options{Namespace: "kube-system"}), client(s)
+	p, c := serve(t, nowhere(), mount(t, s), options{Namespace: "kube-system"}), client(s, service)
 	for _, path := range []string{"/readyz", "/healthz"} {
 		if code, err := p.get(c, path); err != nil || code != http.StatusOK {
 			t.Errorf("%s: %d %v", path, code, err)
@@ -323,7 +326,7 @@ func TestANewCertificateIsShownWithoutARestartAndNoRequestIsLost(t *testing.T) {
 	p := serve(t, nowhere(), m, options{Namespace: "kube-system"})
 	both := old.DeepCopy()
 	both.Data["ca.crt"] = append(both.Data["ca.crt"], next.Data["ca.crt"]...)
-	late, trusting := client(next), client(both)
+	late, trusting := client(next, service), client(both, service)
 	if _, err := p.get(late, "/readyz"); err == nil {
 		t.Fatal("the new certificate is there before it was mounted")
 	}
@@ -362,7 +365,7 @@ func TestOnlyWhatIsAllowedIsNegotiated(t *testing.T) {
 			p := serve(t, nowhere(), mount(t, s), test.options)
 			pool := x509.NewCertPool()
 			pool.AppendCertsFromPEM(s.Data["ca.crt"])
-			config := &tls.Config{RootCAs: pool, ServerName: "operator-webhook-service.kube-system.svc", MinVersion: tls.VersionTLS12}
+			config := &tls.Config{RootCAs: pool, ServerName: service, MinVersion: tls.VersionTLS12}
 			test.edit(config)
 			dialer := tls.Dialer{Config: config}
 			connection, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "https://"))

@@ -43,7 +43,7 @@ const (
 func (r *renderer) webhook() (apply, late []Object) {
 	r.needImage(Webhook, "webhook", r.Images.Webhook)
 	flags := r.negotiated(Webhook)
-	read := []string{"get", "list", "watch"}
+	read := []string{"list", "watch"}
 	apply = []Object{r.serviceAccount(Webhook, webhookAccount)}
 	apply = append(apply, r.clusterRole(Webhook, webhookName, webhookClusterBinding, webhookAccount,
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: read})...)

@@ -37,6 +37,9 @@ func boot(ctx context.Context, r host.Reader, inv hw.Inventory) hw.Boot {
 	return b
 }
 
+// vfioDriver hands a PCI function to programs.
+const vfioDriver = "vfio-pci"
+
 // miscDevices are those of the devices beside VFs that a policy can ask for.
 func miscDevices(files fs.ReadLinkFS) []string {
 	var out []string

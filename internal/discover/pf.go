@@ -257,6 +257,7 @@ func (l looker) vf(addr hw.PCIAddr, index int, pf hw.PF, device hw.ID) (hw.VF, e
 	if vf.Driver, err = host.Driver(files, addr); err != nil {
 		return hw.VF{}, err
 	}
+	vf.Held = vf.Driver == vfioDriver && host.OpenedByUser(files, addr)
 	if vf.IOMMUGroup, err = host.LinkBase(files, host.Attr(addr, "iommu_group")); err != nil {
 		return hw.VF{}, err
 	}

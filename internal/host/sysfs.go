@@ -134,3 +134,21 @@ func PhysicalPort(name string) bool {
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
+
+// OpenedByUser reports whether a program has a function open that is bound to
+// vfio-pci, as far as the kernel shows it: vfio-pci lets a function sleep while
+// nobody has it open (drivers/vfio/pci/vfio_pci_core.c, since Linux 5.19). To look
+// needs no rights and cannot disturb who opens it at the same moment, as opening its
+// group would. Where its power is not managed, nothing can be seen.
+func OpenedByUser(files fs.FS, dev hw.PCIAddr) bool {
+	status, err := ReadAttr(files, Attr(dev, "power/runtime_status"))
+	if err != nil || status != "active" {
+		return false
+	}
+	control, err := ReadAttr(files, Attr(dev, "power/control"))
+	if err != nil || control != "auto" {
+		return false
+	}
+	awake, err := ReadAttr(files, "sys/module/vfio_pci/parameters/disable_idle_d3")
+	return err != nil || awake != "Y"
+}

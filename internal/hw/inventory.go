@@ -199,6 +199,8 @@ type VF struct {
 	// Away marks a VF whose kernel driver is bound and whose netdev is not in
 	// the host's network namespace: a pod has it.
 	Away bool `json:"away,omitempty"`
+	// Held marks a VF that is bound to vfio-pci and that a program has open.
+	Held bool `json:"held,omitempty"`
 	MAC  MAC  `json:"mac,omitempty"`
 	// AdminMAC is the address that the PF assigned; zero when it assigned none.
 	AdminMAC    Reading[MAC]  `json:"adminMAC"`
@@ -209,6 +211,10 @@ type VF struct {
 	VDPA        VDPAType      `json:"vdpa,omitempty"`
 	Representor string        `json:"representor,omitempty"`
 }
+
+// Busy reports whether the machine shows that somebody has the VF, whoever that is.
+// A VF that is not busy may still belong to a pod that does not use it now.
+func (vf VF) Busy() bool { return vf.Away || vf.Held }
 
 // SteeringParam is the devlink parameter that chooses how an mlx5 NIC steers
 // flows (Documentation/networking/devlink/mlx5.rst).

@@ -31,6 +31,7 @@ func binding() []test {
 		{name: "a new VF goes to vfio-pci without the kernel's driver in between", run: vfioFirst, needs: hasVFIO},
 		{name: "without an IOMMU vfio-pci takes no VF", run: vfioNeedsIOMMU, needs: func(pf PF) bool { return pf.NoIOMMU }},
 		{name: "a VF that a program holds is removed when the program is done", run: removesHeld, needs: func(pf PF) bool { return pf.HasVFIO && pf.Hold != nil }},
+		{name: "of a VF on vfio-pci it can be seen whether a program has it open", run: showsHeld, needs: func(pf PF) bool { return pf.HasVFIO && pf.Hold != nil }},
 		{name: "a VF whose netdev is in another network namespace is bound and has no netdev", run: hidesTaken, needs: func(pf PF) bool { return pf.Take != nil }},
 		{name: "a VF whose driver is not loaded is bound once it is", run: loadsLater, needs: func(pf PF) bool { return pf.UnloadVFDriver != nil }},
 		{name: "a module is loaded once and an unknown one never", run: loadsModules},
@@ -203,6 +204,34 @@ func removesHeld(c check) {
 	})
 	if n := c.numVFs(); n != 0 {
 		c.Errorf("sriov_numvfs is %d", n)
+	}
+}
+
+func showsHeld(c check) {
+	c.load(vfio)
+	vf := c.makeUnboundVFs(1)[0]
+	c.write(host.Attr(vf, "driver_override"), vfio)
+	c.probe(vf)
+	c.awaitDriver(vf, vfio)
+	opened := func() bool { return host.OpenedByUser(c.Files, vf) }
+	c.settles("nobody has it open", func() bool { return !opened() })
+	undo := c.pf.Hold(c.T, hw.VFRef{PF: c.pf.Addr, Index: 0})
+	if !opened() {
+		c.Error("a program has it open and nothing shows that")
+	}
+	undo()
+	c.settles("nobody has it open any more", func() bool { return !opened() })
+}
+
+// settles waits for what the kernel does by itself and tells nobody.
+func (c check) settles(what string, holds func() bool) {
+	c.Helper()
+	for deadline := time.After(patience); !holds(); {
+		select {
+		case <-deadline:
+			c.Fatalf("waited %s and this did not come true: %s", patience, what)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 

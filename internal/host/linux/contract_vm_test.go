@@ -65,6 +65,10 @@ func igb(t *testing.T, h host.Host, addr string) contract.PF {
 			t.Fatal(err)
 		}
 	}
+	pf.Hold = func(t *testing.T, vf hw.VFRef) func() {
+		t.Helper()
+		return hold(t, h, vf)
+	}
 	pf.UnloadVFDriver = func(t *testing.T) {
 		t.Helper()
 		command(t, "modprobe", "-r", pf.VFModule)

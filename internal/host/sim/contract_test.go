@@ -156,3 +156,15 @@ func subject(t *testing.T, m *sim.Machine, n nic) contract.Subject {
 	}
 	return contract.Subject{Host: m.Host(), PFs: []contract.PF{pf}}
 }
+
+func TestEveryBootLoaderKeepsTheContract(t *testing.T) {
+	for _, loader := range []hw.BootLoader{hw.Grubby, hw.RPMOSTree, hw.UpdateGrub} {
+		t.Run(string(loader), func(t *testing.T) {
+			m, err := sim.New(sim.Description{Boot: sim.BootDescription{Loader: string(loader), Args: "quiet amd_iommu=off"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			contract.RunBooting(t, contract.Booting{Host: m.Host(), Loader: loader, Foreign: "amd_iommu=off"})
+		})
+	}
+}

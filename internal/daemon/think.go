@@ -171,7 +171,7 @@ func affected(p plan.Plan, attempts map[hw.PCIAddr]decide.Try, inv hw.Inventory,
 		switch {
 		case is:
 			pods[holder] = append(pods[holder], vf.Addr.String())
-		case vf.Away:
+		case vf.Busy():
 			unknown = append(unknown, vf.Addr.String())
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
-	"github.com/kubeovn/sriov-network-operator/internal/disruption"
 	"github.com/kubeovn/sriov-network-operator/internal/execute"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
@@ -32,6 +31,11 @@ func newCourse(p plan.Plan) *course {
 		c.add(l.PF, l.Steps)
 	}
 	c.add(hw.PCIAddr{}, p.After)
+	if p.Reboot != nil {
+		c.steps = append(c.steps, sriovv1.NodePlanStep{
+			Does: "restart the node", Why: causes(p), Disrupts: sriovv1.DisruptionReboot, State: sriovv1.StepPending,
+		})
+	}
 	return c
 }
 
@@ -43,10 +47,7 @@ func (c *course) add(pf hw.PCIAddr, steps []plan.Step) {
 		if !pf.IsZero() {
 			shown.PciAddress = pf.String()
 		}
-		// A step for which the node must restart is not carried out but restarted for.
-		if s.Class != disruption.Reboot {
-			c.of[pf] = append(c.of[pf], len(c.steps))
-		}
+		c.of[pf] = append(c.of[pf], len(c.steps))
 		c.steps = append(c.steps, shown)
 	}
 }

@@ -173,7 +173,7 @@ func (d *daemon) see(ctx context.Context, s *sriovv1.SriovNetworkNodeState) {
 	}
 	d.state = s
 	if was == nil || was.UID != s.UID {
-		d.since, d.report = d.o.Now(), reporting{}
+		d.since, d.report = d.o.Now(), reporting{announced: s.Status.SyncStatus}
 	}
 	if was == nil || was.UID != s.UID || was.Generation != s.Generation {
 		d.machine.look = d.o.Now() // what is planned is planned from a fresh look

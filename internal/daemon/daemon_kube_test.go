@@ -61,10 +61,7 @@ func TestASpecBecomesVFsAndTheStatusSaysSo(t *testing.T) {
 	if asked := n.asks(); asked != sriovv1.DrainIdle || s.Annotations[sriovv1.AnnotationDesiredState] != sriovv1.DrainIdle {
 		t.Errorf("new VFs disturb nobody, and the node asks for %q, its state for %q", asked, s.Annotations[sriovv1.AnnotationDesiredState])
 	}
-	want := "Status changed from: InProgress to: Succeeded"
-	if got := n.events(t, "SyncStatusChanged"); !slices.Contains(got, want) {
-		t.Errorf("the events are %q", got)
-	}
+	n.awaitEvent("SyncStatusChanged", "Status changed from: none to: Succeeded")
 }
 
 func TestStepsAreShownWhileTheyRun(t *testing.T) {
@@ -91,6 +88,7 @@ func TestStepsAreShownWhileTheyRun(t *testing.T) {
 		t.Errorf("the plan is %+v", s.Status.Plan)
 	}
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitEvent("SyncStatusChanged", "Status changed from: InProgress to: Succeeded")
 }
 
 func TestPodsAreNamedBeforeTheyAreAskedToLeaveAndNothingIsTouchedUntilTheyLeft(t *testing.T) {
@@ -111,7 +109,7 @@ func TestPodsAreNamedBeforeTheyAreAskedToLeaveAndNothingIsTouchedUntilTheyLeft(t
 	n.awaitNode(sriovv1.DrainRequired)
 	// What the controller evicts was there before it was asked.
 	s := n.state()
-	want := []sriovv1.AffectedPod{{Namespace: n.ns, Name: "web", UID: "web-uid", Devices: []string{holder.VFs[0].String()}}}
+	want := []sriovv1.AffectedPod{{Namespace: n.ns, Name: "web", Devices: []string{holder.Devices[0].String()}}}
 	if s.Status.Plan == nil || len(s.Status.Plan.AffectedPods) != 1 || s.Status.Plan.AffectedPods[0].Name != want[0].Name ||
 		!slices.Equal(s.Status.Plan.AffectedPods[0].Devices, want[0].Devices) || s.Status.Plan.Disrupts != sriovv1.DisruptionPods {
 		t.Fatalf("when a drain was asked for, the plan was %+v", s.Status.Plan)
@@ -265,14 +263,12 @@ func TestWhatSomebodyEditsIsRepaired(t *testing.T) {
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
 	n.awaitNode(sriovv1.DrainIdle)
 
-	s := n.state()
-	s.Status.SyncStatus, s.Status.Interfaces = sriovv1.SyncStatusFailed, nil
-	foreign := metav1.Condition{Type: "Foreign", Status: metav1.ConditionTrue, Reason: "Elsewhere", LastTransitionTime: metav1.Now()}
-	meta.SetStatusCondition(&s.Status.Conditions, foreign)
-	if err := n.api.Status().Update(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	s = n.await("the status", func(s *sriovv1.SriovNetworkNodeState) string {
+	n.awaitMirror(sriovv1.DrainIdle)
+	n.editStatus(func(s *sriovv1.SriovNetworkNodeState) {
+		s.Status.SyncStatus, s.Status.Interfaces = sriovv1.SyncStatusFailed, nil
+		meta.SetStatusCondition(&s.Status.Conditions, metav1.Condition{Type: "Foreign", Status: metav1.ConditionTrue, Reason: "Elsewhere"})
+	})
+	s := n.await("the status", func(s *sriovv1.SriovNetworkNodeState) string {
 		if s.Status.SyncStatus != sriovv1.SyncStatusSucceeded || len(s.Status.Interfaces) != 2 {
 			return "edited"
 		}
@@ -285,12 +281,7 @@ func TestWhatSomebodyEditsIsRepaired(t *testing.T) {
 	n.edit(func(s *sriovv1.SriovNetworkNodeState) {
 		metav1.SetMetaDataAnnotation(&s.ObjectMeta, sriovv1.AnnotationDesiredState, sriovv1.RebootRequired)
 	})
-	n.await("the mirror", func(s *sriovv1.SriovNetworkNodeState) string {
-		if got := s.Annotations[sriovv1.AnnotationDesiredState]; got != sriovv1.DrainIdle {
-			return got
-		}
-		return ""
-	})
+	n.awaitMirror(sriovv1.DrainIdle)
 
 	// Whoever edits the node moves the controller, and so the daemon.
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
@@ -316,7 +307,7 @@ func TestTheMachineGoesOnWhileTheAPIServerIsAway(t *testing.T) {
 	})
 	n.proxy.Script(proxy.Rule{Fault: proxy.Answer{Code: 503}})
 	deadline := time.Now().Add(patient)
-	for !strings.Contains(n.machine.Snapshot(), "numvfs 4") {
+	for !strings.Contains(n.machine.Snapshot(), "numvfs=4/") {
 		if time.Now().After(deadline) {
 			t.Fatalf("the machine stands still:\n%s", n.machine.Snapshot())
 		}
@@ -384,7 +375,10 @@ func TestARestartWithNothingToDoIsFastAndWritesNothing(t *testing.T) {
 	stop := n.start()
 	n.want(pf(0, 2))
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
-	n.awaitNode(sriovv1.DrainIdle)
+	n.awaitMirror(sriovv1.DrainIdle)
+	if err := n.proxy.Quiet(t.Context(), 200*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +446,7 @@ func TestAPFIsGivenBackUnlessTheNodeStateIsTooNewToSaySo(t *testing.T) {
 	n.options = nil
 	n.start()
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
-	if strings.Contains(n.machine.Snapshot(), "numvfs 2") {
+	if strings.Contains(n.machine.Snapshot(), "numvfs=2/") {
 		t.Errorf("long after, the PF is not given back:\n%s", n.machine.Snapshot())
 	}
 }
@@ -624,6 +618,57 @@ func TestWhatCannotBeLearnedOfPodsHoldsUpOnlyWhatTakesVFs(t *testing.T) {
 	n.pods.set(nil)
 	if s := n.awaitSync(sriovv1.SyncStatusSucceeded); s.Status.Interfaces[0].NumVfs != 4 {
 		t.Errorf("%d VFs", s.Status.Interfaces[0].NumVfs)
+	}
+}
+
+func TestArgumentsOfTheKernelComeWithOneRebootInTurnEvenWithoutDrains(t *testing.T) {
+	n := newNode(t, connectX5, "iommu: false\nboot: {iommu: intel}\n")
+	n.create(&sriovv1.SriovOperatorConfig{ObjectMeta: n.meta(sriovv1.DefaultConfigName), Spec: sriovv1.SriovOperatorConfigSpec{DisableDrain: true}})
+	stop := n.start()
+	n.want(pf(0, 2, sriovv1.VfGroup{ResourceName: "dpdk", PolicyName: "dpdk", VfRange: "0-1", DeviceType: sriovv1.DeviceTypeVfioPci}))
+	n.awaitNode(sriovv1.RebootRequired)
+	if got := n.machine.Reboots(); len(got) > 0 {
+		t.Fatalf("it is not the node's turn, and it reboots: %q", got)
+	}
+	s := n.await("its turn", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := condition(s, sriovv1.ConditionDraining); got != "True DrainPending" || s.Status.Plan == nil || s.Status.Plan.Disrupts != sriovv1.DisruptionReboot {
+			return got
+		}
+		return ""
+	})
+	if s.Status.SyncStatus != sriovv1.SyncStatusInProgress {
+		t.Errorf("the status is %s", s.Status.SyncStatus)
+	}
+	n.grant(sriovv1.DrainComplete, "")
+	n.awaitDeath()
+	_ = stop()
+	n.machine.Revive()
+	n.start()
+	n.awaitNode(sriovv1.DrainIdle)
+	n.grant(sriovv1.DrainIdle, "")
+	s = n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitEvent("RebootNode", "intel_iommu=on")
+	if vf := s.Status.Interfaces[0].VFs; len(vf) != 2 || vf[0].Driver != "vfio-pci" || len(n.machine.Reboots()) != 1 {
+		t.Errorf("VFs %+v after %d reboots", vf, len(n.machine.Reboots()))
+	}
+}
+
+func TestD19ANodeThatRebootedInVainIsFailedAndNotRebootedAgain(t *testing.T) {
+	n := newNode(t, connectX5, "iommu: false\nboot: {iommu: intel}\n")
+	n.machine.BootWithout("intel_iommu=on")
+	stop := n.start()
+	n.want(pf(0, 2, sriovv1.VfGroup{ResourceName: "dpdk", PolicyName: "dpdk", VfRange: "0-1", DeviceType: sriovv1.DeviceTypeVfioPci}))
+	n.awaitNode(sriovv1.RebootRequired)
+	n.grant(sriovv1.DrainComplete, "")
+	n.awaitDeath()
+	_ = stop()
+	n.machine.Revive()
+	n.start()
+	n.awaitNode(sriovv1.DrainIdle)
+	n.grant(sriovv1.DrainIdle, "")
+	s := n.awaitSync(sriovv1.SyncStatusFailed)
+	if condition(s, sriovv1.ConditionReady) != "False RebootInVain" || len(n.machine.Reboots()) != 1 {
+		t.Errorf("Ready %s, %q, %d reboots", condition(s, sriovv1.ConditionReady), s.Status.LastSyncError, len(n.machine.Reboots()))
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/kubeovn/sriov-network-operator/internal/holders"
 	"github.com/kubeovn/sriov-network-operator/internal/host"
-	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
 // Options are what the daemon is started with.
@@ -37,17 +37,11 @@ type Options struct {
 	Pace Pace
 }
 
-// Holder is a pod that holds VFs.
-type Holder struct {
-	Namespace, Name, UID string
-	// VFs are the PCI addresses of the VFs.
-	VFs []hw.PCIAddr
-}
-
-// Holders tells which pods hold VFs.
+// Holders tells which pods hold VFs; holders.Kubelet does.
 type Holders interface {
-	// Holders are all pods of the machine that hold VFs.
-	Holders(ctx context.Context) ([]Holder, error)
+	// Pods are all pods of the machine that hold devices. An error means that nothing
+	// is known.
+	Pods(ctx context.Context) ([]holders.Pod, error)
 }
 
 // Pace is how long things may take or wait.

@@ -25,6 +25,7 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
+	"github.com/kubeovn/sriov-network-operator/internal/holders"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
@@ -56,31 +57,32 @@ type node struct {
 
 // kubelet says who holds VFs.
 type kubelet struct {
-	mu      sync.Mutex
-	holders []daemon.Holder
-	err     error
+	mu   sync.Mutex
+	pods []holders.Pod
+	err  error
 }
 
-func (k *kubelet) Holders(context.Context) ([]daemon.Holder, error) {
+func (k *kubelet) Pods(context.Context) ([]holders.Pod, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.holders), k.err
+	return slices.Clone(k.pods), k.err
 }
 
-func (k *kubelet) set(err error, holders ...daemon.Holder) {
+func (k *kubelet) set(err error, pods ...holders.Pod) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.holders, k.err = holders, err
+	k.pods, k.err = pods, err
 }
 
 // newNode makes a machine and its objects. The node state is empty.
-func newNode(t *testing.T, machine string) *node {
+// More is added to the description of the machine.
+func newNode(t *testing.T, machine string, more ...string) *node {
 	t.Helper()
 	text, err := os.ReadFile("../../test/machines/" + machine + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := sim.Parse(text)
+	m, err := sim.Parse([]byte(string(text) + strings.Join(more, "")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +226,27 @@ func (n *node) edit(change func(*sriovv1.SriovNetworkNodeState)) {
 	}
 }
 
+// editStatus changes the status as somebody might.
+func (n *node) editStatus(change func(*sriovv1.SriovNetworkNodeState)) {
+	n.t.Helper()
+	for {
+		s := n.state()
+		change(s)
+		for i := range s.Status.Conditions {
+			if s.Status.Conditions[i].LastTransitionTime.IsZero() {
+				s.Status.Conditions[i].LastTransitionTime = metav1.Now()
+			}
+		}
+		err := n.api.Status().Update(n.t.Context(), s)
+		if err == nil {
+			return
+		}
+		if !apierrors.IsConflict(err) {
+			n.t.Fatal(err)
+		}
+	}
+}
+
 // want makes the spec ask for these PFs.
 func (n *node) want(pfs ...sriovv1.Interface) {
 	n.t.Helper()
@@ -271,12 +294,12 @@ func vfRef(port, index int) hw.VFRef {
 }
 
 // hold gives a VF to a pod.
-func (n *node) hold(pod string, port, index int) daemon.Holder {
+func (n *node) hold(pod string, port, index int) holders.Pod {
 	n.t.Helper()
 	if err := n.machine.TakeVF(vfRef(port, index)); err != nil {
 		n.t.Fatal(err)
 	}
-	return daemon.Holder{Namespace: n.ns, Name: pod, UID: pod + "-uid", VFs: []hw.PCIAddr{n.vf(port, index)}}
+	return holders.Pod{Namespace: n.ns, Name: pod, Devices: []hw.PCIAddr{n.vf(port, index)}}
 }
 
 // condition is a condition of the node state in one line.
@@ -288,18 +311,34 @@ func condition(s *sriovv1.SriovNetworkNodeState, kind string) string {
 	return string(c.Status) + " " + c.Reason
 }
 
-func (n *node) events(t *testing.T, why string) []string {
-	t.Helper()
-	var list corev1.EventList
-	if err := n.api.List(t.Context(), &list, client.InNamespace(n.ns)); err != nil {
-		t.Fatal(err)
+// awaitEvent waits for an event on the node state with this text in it.
+func (n *node) awaitEvent(why, text string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patient)
+	defer cancel()
+	w, err := n.api.Watch(ctx, &corev1.EventList{}, client.InNamespace(n.ns))
+	if err != nil {
+		n.t.Fatal(err)
 	}
-	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return strings.Compare(a.Name, b.Name) })
-	var out []string
-	for i := range list.Items {
-		if e := &list.Items[i]; e.Reason == why {
-			out = append(out, e.Message)
+	defer w.Stop()
+	var got []string
+	for e := range w.ResultChan() {
+		if o, ok := e.Object.(*corev1.Event); ok && o.Reason == why {
+			if got = append(got, o.Message); strings.Contains(o.Message, text) && o.InvolvedObject.Name == n.name {
+				return
+			}
 		}
 	}
-	return out
+	n.t.Fatalf("the events %s are %q", why, got)
+}
+
+// awaitMirror waits until the node state repeats what is asked for.
+func (n *node) awaitMirror(want string) {
+	n.t.Helper()
+	n.await("the mirror", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := s.Annotations[sriovv1.AnnotationDesiredState]; got != want {
+			return got
+		}
+		return ""
+	})
 }

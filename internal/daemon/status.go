@@ -30,6 +30,8 @@ import (
 type reporting struct {
 	// posted is the status that is on its way; nil when none is.
 	posted *sriovv1.SriovNetworkNodeStateStatus
+	// announced is the sync status of which events have told.
+	announced sriovv1.SyncStatus
 	// due is when progress may be reported again.
 	due time.Time
 }
@@ -96,10 +98,10 @@ func (d *daemon) published(ctx context.Context, posted *sriovv1.SriovNetworkNode
 	if d.state == nil {
 		return
 	}
-	was := d.state.Status
 	d.see(ctx, got)
-	if was.SyncStatus != got.Status.SyncStatus {
-		text := fmt.Sprintf("Status changed from: %s to: %s", cmp.Or(string(was.SyncStatus), "none"), got.Status.SyncStatus)
+	if was := d.report.announced; was != got.Status.SyncStatus {
+		d.report.announced = got.Status.SyncStatus
+		text := fmt.Sprintf("Status changed from: %s to: %s", cmp.Or(string(was), "none"), got.Status.SyncStatus)
 		if got.Status.LastSyncError != "" {
 			text += ". Last sync error: " + got.Status.LastSyncError
 		}
@@ -132,7 +134,7 @@ func (d *daemon) announce(ctx context.Context, kind, why, text string, now time.
 	}
 	d.scribe.post(ctx, job{key: "event " + e.Name, run: func(ctx context.Context) error {
 		err := d.api.announce(ctx, e)
-		if err != nil && apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+		if apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("%w: %w", errSuperfluous, err)
 		}
 		return err
@@ -209,7 +211,7 @@ func (d *daemon) whyNot(v *view) string {
 	for _, b := range v.Plan.Blocked {
 		out = append(out, show.Finding(b))
 	}
-	for _, err := range []error{d.machine.holdersErr, d.restart.err} {
+	for _, err := range []error{d.machine.podsErr, d.restart.err} {
 		if err != nil {
 			out = append(out, err.Error())
 		}
@@ -264,7 +266,7 @@ func podNames(pods []sriovv1.AffectedPod) string {
 
 // assign names the pod that holds each VF.
 func (d *daemon) assign(s *sriovv1.SriovNetworkNodeStateStatus) {
-	by := holderOf(d.machine.holders)
+	by := holderOf(d.machine.pods)
 	for i := range s.Interfaces {
 		for j := range s.Interfaces[i].VFs {
 			vf := &s.Interfaces[i].VFs[j]

@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/converge"
 	"github.com/kubeovn/sriov-network-operator/internal/decide"
+	"github.com/kubeovn/sriov-network-operator/internal/holders"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
 	"github.com/kubeovn/sriov-network-operator/internal/wire"
@@ -24,11 +26,13 @@ type machine struct {
 	// burst is when the first event came that was not yet followed by a look.
 	burst time.Time
 	// looked is when it was looked at last, and seen what was seen; nil before.
-	looked     time.Time
-	seen       *converge.Observation
-	err        error
-	holders    []Holder
-	holdersErr error
+	looked  time.Time
+	seen    *converge.Observation
+	err     error
+	pods    []holders.Pod
+	podsErr error
+	// left is when a pod was last seen to hold a VF.
+	left map[hw.PCIAddr]time.Time
 }
 
 // ring makes one look of a burst of events.
@@ -59,8 +63,9 @@ func (d *daemon) lookNow(ctx context.Context) {
 		return
 	}
 	m.seen = &seen
-	m.holders, m.holdersErr = d.o.Holders.Holders(ctx)
-	if m.holdersErr != nil {
+	m.pods, m.podsErr = d.o.Holders.Pods(ctx)
+	m.noteHolders()
+	if m.podsErr != nil {
 		m.look = m.looked.Add(min(retryLook, d.o.Pace.Resync))
 	}
 }
@@ -92,9 +97,9 @@ func (d *daemon) think(now time.Time) *view {
 	v.Outlook = converge.Follow(want, *d.machine.seen, d.nics, sparing(problems, v.unrendered))
 	var attempts map[hw.PCIAddr]decide.Try
 	attempts, v.retry = d.tries.weigh(v.Plan, v.generation, now, d.o.Pace)
-	held := d.held()
+	held := d.machine.held()
 	weigh := decide.View{
-		Held: held, Known: d.machine.holdersErr == nil, Guarded: d.settings.gate, Patient: true,
+		Held: held, Known: d.machine.podsErr == nil, Guarded: d.settings.gate, Patient: true,
 		Tries: attempts,
 	}
 	v.need, v.part = decide.Weigh(v.Plan, weigh)
@@ -106,7 +111,7 @@ func (d *daemon) think(now time.Time) *view {
 	}
 	v.facts.Need = v.need
 	v.move = decide.Next(v.facts)
-	v.affected, v.unknown = affected(v.Plan, attempts, v.Inventory, d.machine.holders)
+	v.affected, v.unknown = affected(v.Plan, attempts, v.Inventory, d.machine.pods)
 	return v
 }
 
@@ -129,15 +134,35 @@ func sparing(problems []wire.Problem, all bool) func(hw.PCIAddr) bool {
 	return func(pf hw.PCIAddr) bool { return all || slices.Contains(named, pf) }
 }
 
-// held are the VFs that pods hold.
-func (d *daemon) held() map[hw.VFRef]bool {
-	by := holderOf(d.machine.holders)
+// leaving is how long after a pod was gone its VF may still be on the way back to the
+// host's network namespace.
+const leaving = 15 * time.Second
+
+// noteHolders notes when pods were last seen to hold VFs.
+func (m *machine) noteHolders() {
+	if m.left == nil {
+		m.left = map[hw.PCIAddr]time.Time{}
+	}
+	for _, pod := range m.pods {
+		for _, vf := range pod.Devices {
+			m.left[vf] = m.looked
+		}
+	}
+	maps.DeleteFunc(m.left, func(_ hw.PCIAddr, at time.Time) bool { return m.looked.Sub(at) > leaving })
+}
+
+// held are the VFs that pods hold, or held a moment ago and have not yet let go.
+func (m *machine) held() map[hw.VFRef]bool {
+	by := holderOf(m.pods)
 	out := map[hw.VFRef]bool{}
-	for i := range d.machine.seen.Inventory.PFs {
-		pf := &d.machine.seen.Inventory.PFs[i]
+	for i := range m.seen.Inventory.PFs {
+		pf := &m.seen.Inventory.PFs[i]
 		for j := range pf.VFs {
-			if _, is := by[pf.VFs[j].Addr]; is {
-				out[hw.VFRef{PF: pf.Addr, Index: pf.VFs[j].Index}] = true
+			vf := &pf.VFs[j]
+			_, is := by[vf.Addr]
+			_, was := m.left[vf.Addr]
+			if is || was && vf.Busy() {
+				out[hw.VFRef{PF: pf.Addr, Index: vf.Index}] = true
 			}
 		}
 	}
@@ -145,11 +170,11 @@ func (d *daemon) held() map[hw.VFRef]bool {
 }
 
 // holderOf is who holds each VF.
-func holderOf(holders []Holder) map[hw.PCIAddr]*Holder {
-	out := map[hw.PCIAddr]*Holder{}
-	for i := range holders {
-		for _, vf := range holders[i].VFs {
-			out[vf] = &holders[i]
+func holderOf(pods []holders.Pod) map[hw.PCIAddr]*holders.Pod {
+	out := map[hw.PCIAddr]*holders.Pod{}
+	for i := range pods {
+		for _, vf := range pods[i].Devices {
+			out[vf] = &pods[i]
 		}
 	}
 	return out
@@ -157,9 +182,9 @@ func holderOf(holders []Holder) map[hw.PCIAddr]*Holder {
 
 // affected are the pods that hold VFs which the plan takes, sorted, and the VFs that are
 // taken and held by nobody who is known. A lane that is not tried again takes nothing.
-func affected(p plan.Plan, attempts map[hw.PCIAddr]decide.Try, inv hw.Inventory, holders []Holder) ([]sriovv1.AffectedPod, []string) {
-	by := holderOf(holders)
-	pods := map[*Holder][]string{}
+func affected(p plan.Plan, attempts map[hw.PCIAddr]decide.Try, inv hw.Inventory, present []holders.Pod) ([]sriovv1.AffectedPod, []string) {
+	by := holderOf(present)
+	pods := map[*holders.Pod][]string{}
 	var unknown []string
 	for _, ref := range p.Takes() {
 		pf, _ := inv.PF(ref.PF)
@@ -178,7 +203,7 @@ func affected(p plan.Plan, attempts map[hw.PCIAddr]decide.Try, inv hw.Inventory,
 	var out []sriovv1.AffectedPod
 	for h, devices := range pods {
 		slices.Sort(devices)
-		out = append(out, sriovv1.AffectedPod{Namespace: h.Namespace, Name: h.Name, UID: h.UID, Devices: devices})
+		out = append(out, sriovv1.AffectedPod{Namespace: h.Namespace, Name: h.Name, Devices: devices})
 	}
 	slices.SortFunc(out, func(a, b sriovv1.AffectedPod) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)

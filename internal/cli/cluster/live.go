@@ -184,9 +184,14 @@ func (q question) request(c rest.Interface, more string) *rest.Request {
 func each[T any](ctx context.Context, c rest.Interface, q question, take func(*T)) error {
 	more := ""
 	for {
-		text, err := q.request(c, more).DoRaw(ctx)
-		if err != nil {
+		answer := q.request(c, more).Do(ctx)
+		// Raw alone has not what the API says of an error.
+		if err := answer.Error(); err != nil {
 			return fmt.Errorf("list %s: %w", q, explain(err))
+		}
+		text, err := answer.Raw()
+		if err != nil {
+			return fmt.Errorf("list %s: %w", q, err)
 		}
 		var list struct {
 			metav1.ListMeta `json:"metadata"`
@@ -212,7 +217,7 @@ func explain(err error) error {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%w; the cluster does not know the kind: install the operator's CRDs, or choose another cluster with --context", err)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w; ask for the rights that the how-to page about clusters lists", err)
+		return fmt.Errorf("%w; ask for the roles of deploy/viewer.yaml", err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w; the kubeconfig's credentials are not accepted: log in again, or choose another with --context", err)
 	case errors.As(err, &dial):

@@ -577,7 +577,7 @@ func TestAStormChangesNothingOfTheEnd(t *testing.T) {
 	r := newRig(t, proxy.Storm()...)
 	r.nodes(1, nil)
 	var spec sriovv1.SriovOperatorConfigSpec
-	for round := range 4 {
+	for round := range 2 {
 		change := everything
 		if round%2 == 1 {
 			change = func(s *sriovv1.SriovOperatorConfigSpec) {

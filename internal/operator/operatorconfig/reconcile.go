@@ -21,7 +21,7 @@ import (
 
 const (
 	// lookAgain is when to look again for what no watch brings: that somebody else's
-	// object is gone.
+	// object is gone, or that the API server takes what it has refused.
 	lookAgain = time.Minute
 	// tries is how often something that passes is tried before users are told.
 	tries = 5
@@ -91,11 +91,14 @@ func (r *reconciler) deploy(ctx context.Context, config *sriovv1.SriovOperatorCo
 		r.failures++
 		return ctrl.Result{}, err
 	}
-	if err == nil {
-		r.failures = 0
+	told := r.voice.tell(ctx, config, verdicts, missing(config.Spec, settings))
+	if passing(err) || told != nil {
+		return ctrl.Result{}, errors.Join(err, told)
 	}
-	if err := errors.Join(err, r.voice.tell(ctx, config, verdicts, missing(config.Spec, settings))); err != nil {
-		return ctrl.Result{}, err
+	r.failures = 0
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "not everything could be deployed")
+		return ctrl.Result{RequeueAfter: lookAgain}, nil
 	}
 	return ctrl.Result{RequeueAfter: r.again(verdicts, kept.Again)}, nil
 }

@@ -39,10 +39,10 @@ import (
 // controllerName is what metrics and logs call the controller.
 const controllerName = "operator-config"
 
-// A try that went wrong is repeated after a time that doubles between these.
+// A try that failed for what passes is repeated after a time that doubles between these.
 const (
 	firstRetry = 20 * time.Millisecond
-	lastRetry  = time.Minute
+	lastRetry  = 10 * time.Second
 )
 
 // most is how long one try may take; a request without an answer is then given up and

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,7 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/csaupgrade"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -64,7 +67,7 @@ func (s *store) at(ctx context.Context, ref operand.Ref) (*unstructured.Unstruct
 		return o, err
 	}
 	o = blank(ref)
-	switch err := s.live.Get(ctx, client.ObjectKeyFromObject(o), o); {
+	switch err := repeat(func() error { return s.live.Get(ctx, client.ObjectKeyFromObject(o), o) }); {
 	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
 		return nil, nil
 	case err != nil:
@@ -116,10 +119,8 @@ func (s *store) bring(ctx context.Context, wanted operand.Object, live *unstruct
 	if err := s.inherit(ctx, ref, live); err != nil {
 		return err
 	}
-	sent := patch.DeepCopy()
 	// The uid keeps the apply from an object that somebody made in place of this one.
-	sent.SetUID(live.GetUID())
-	if err := s.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), client.FieldOwner(fieldManager), client.ForceOwnership); err != nil {
+	if err := s.apply(ctx, patch, live.GetUID(), client.ForceOwnership); err != nil {
 		return fmt.Errorf("apply %s: %w", ref, err)
 	}
 	s.underway[ref] = write{over: over, patch: patch}
@@ -130,13 +131,23 @@ func (s *store) bring(ctx context.Context, wanted operand.Object, live *unstruct
 // create makes an object that is not there. The apply is not forced: over fields that
 // somebody set a moment ago it fails.
 func (s *store) create(ctx context.Context, ref operand.Ref, patch *unstructured.Unstructured) error {
-	sent := patch.DeepCopy()
-	if err := s.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), client.FieldOwner(fieldManager)); err != nil {
+	if err := s.apply(ctx, patch, ""); err != nil {
 		return fmt.Errorf("create %s: %w", ref, err)
 	}
 	delete(s.none, ref)
 	logger(ctx, ref).Info("created an object")
 	return nil
+}
+
+// apply sends a patch, and leaves it as it is: the answer goes into a copy.
+func (s *store) apply(ctx context.Context, patch *unstructured.Unstructured, uid types.UID, options ...client.ApplyOption) error {
+	return repeat(func() error {
+		sent := patch.DeepCopy()
+		if uid != "" {
+			sent.SetUID(uid)
+		}
+		return s.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), append(options, client.FieldOwner(fieldManager))...)
+	})
 }
 
 // inherit makes fields that the existing operator set by updates the operator's own, so
@@ -205,13 +216,22 @@ func (s *store) remove(ctx context.Context, ref operand.Ref) (bool, error) {
 
 func (s *store) delete(ctx context.Context, ref operand.Ref, live *unstructured.Unstructured) error {
 	uid := live.GetUID()
-	err := s.live.Delete(ctx, blank(ref), client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	err := repeat(func() error {
+		return s.live.Delete(ctx, blank(ref), client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	})
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete %s: %w", ref, err)
 	}
 	delete(s.underway, ref)
 	logger(ctx, ref).Info("deleted an object")
 	return nil
+}
+
+// repeat makes a request again that failed for what passes, a few times: one of a hundred
+// that fails should not cost the others.
+func repeat(request func() error) error {
+	backoff := wait.Backoff{Steps: 4, Duration: 50 * time.Millisecond, Factor: 3, Jitter: 0.2}
+	return retry.OnError(backoff, func(err error) bool { return passing(err) && !apierrors.IsNotFound(err) }, request)
 }
 
 func logger(ctx context.Context, ref operand.Ref) logr.Logger {

@@ -103,6 +103,10 @@ type VfGroup struct {
 	// vdpaType makes a vDPA device on each virtual function.
 	// +optional
 	VdpaType VdpaType `json:"vdpaType,omitempty"`
+	// needVhostNet says that pods are given /dev/vhost-net and /dev/net/tun with the virtual functions, so that
+	// the node needs their modules.
+	// +optional
+	NeedVhostNet bool `json:"needVhostNet,omitempty"`
 }
 
 // Bridges are the software bridges of a node.

@@ -49,7 +49,9 @@ type Group struct {
 	// MTU of the VFs in bytes; zero leaves it alone.
 	MTU  int
 	RDMA bool
-	VDPA hw.VDPAType
+	// VhostNet says that pods are given the devices vhost-net and tun as well.
+	VhostNet bool
+	VDPA     hw.VDPAType
 }
 
 // Driver is the kind of driver that VFs get.

@@ -286,3 +286,29 @@ func TestWhatTheNodeNeedsStaysLoadedAndGoesWithTheLastWish(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestVhostNetAndTunAreLoadedWhereAPolicyNeedsThem(t *testing.T) {
+	vhost := group(0, 1, desired.Kernel)
+	vhost.VhostNet = true
+	node := want(t, desired.PF{Addr: port0, NumVFs: 2, Groups: []desired.Group{vhost}})
+	loads := func(inv hw.Inventory) []string {
+		var out []string
+		for s := range Compute(node, inv, nil, catalog.Default()).Steps() {
+			if load, ok := s.Do.(LoadModule); ok {
+				out = append(out, load.Module)
+			}
+		}
+		return out
+	}
+	inv := machine(pf(port0, "mlx5_core", 0))
+	if diff := cmp.Diff([]string{"vhost_net", "tun"}, loads(inv)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	inv.MiscDevices = []string{"tun"}
+	if diff := cmp.Diff([]string{"vhost_net"}, loads(inv)); diff != "" {
+		t.Errorf("with tun (-want +got):\n%s", diff)
+	}
+	if got := settled(node, inv, nil).OwnedFiles[hw.ModulesConfig]; got != nodeHeader+"tun\nvhost_net\n" {
+		t.Errorf("the file of modules is %q", got)
+	}
+}

@@ -28,6 +28,10 @@ func (p *pfPlan) modules() {
 		kernel = kernel || g.Driver == desired.Kernel
 		vfio = vfio || g.Driver == desired.VFIO
 		p.vdpaModule(g)
+		if g.VhostNet {
+			p.miscModule("vhost_net", "vhost-net", g)
+			p.miscModule("tun", "tun", g)
+		}
 	}
 	kernel = kernel || covered(p.want) < p.want.NumVFs
 	if module := p.traits.VFModule; kernel && module != "" {
@@ -57,6 +61,15 @@ func (p *pfPlan) module(module, driver, whose string) {
 	if !slices.Contains(p.drivers, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: module},
 			Why: reason.Because(reason.ModuleMissing, "%s: driver %s is not loaded", whose, driver)})
+	}
+}
+
+// miscModule loads what makes a device of the kernel that pods are given with VFs.
+func (p *pfPlan) miscModule(module, device string, g desired.Group) {
+	p.loaded = append(p.loaded, module)
+	if !slices.Contains(p.misc, device) {
+		p.before = append(p.before, Step{Do: LoadModule{Module: module},
+			Why: reason.Because(reason.ModuleMissing, "policy %s needs %s: module %s is not loaded", g.Policy, device, module)})
 	}
 }
 

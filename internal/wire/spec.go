@@ -51,7 +51,7 @@ func iface(pf desired.PF) sriovv1.Interface {
 		out.VfGroups = append(out.VfGroups, sriovv1.VfGroup{
 			ResourceName: g.Resource, DeviceType: sriovv1.DeviceType(g.Driver),
 			VfRange: g.Range.String(), PolicyName: g.Policy, Mtu: g.MTU,
-			IsRdma: g.RDMA, VdpaType: sriovv1.VdpaType(g.VDPA),
+			IsRdma: g.RDMA, VdpaType: sriovv1.VdpaType(g.VDPA), NeedVhostNet: g.VhostNet,
 		})
 	}
 	return out
@@ -114,7 +114,7 @@ func wish(path string, addr hw.PCIAddr, in *sriovv1.Interface) (desired.PF, []Pr
 		pf.Groups = append(pf.Groups, desired.Group{
 			Policy: g.PolicyName, Resource: g.ResourceName, Range: r,
 			Driver: desired.Driver(cmp.Or(g.DeviceType, sriovv1.DeviceTypeNetdevice)),
-			MTU:    g.Mtu, RDMA: g.IsRdma, VDPA: hw.VDPAType(g.VdpaType),
+			MTU:    g.Mtu, RDMA: g.IsRdma, VDPA: hw.VDPAType(g.VdpaType), VhostNet: g.NeedVhostNet,
 		})
 	}
 	return pf, problems

@@ -239,7 +239,8 @@ func anyNode(t *rapid.T) desired.Node {
 					Policy: rapid.StringMatching(`[a-z/.-]{1,9}`).Draw(t, "policy"), Resource: "r", Range: hw.VFRange{First: first, Last: last},
 					Driver: rapid.SampledFrom([]desired.Driver{"", desired.Kernel, desired.VFIO}).Draw(t, "driver"),
 					MTU:    rapid.SampledFrom([]int{0, 1500}).Draw(t, "VF mtu"), RDMA: rapid.Bool().Draw(t, "rdma"),
-					VDPA: rapid.SampledFrom([]hw.VDPAType{"", "", hw.VDPAVhost, hw.VDPAVirtio}).Draw(t, "vdpa"),
+					VhostNet: rapid.Bool().Draw(t, "vhost"),
+					VDPA:     rapid.SampledFrom([]hw.VDPAType{"", "", hw.VDPAVhost, hw.VDPAVirtio}).Draw(t, "vdpa"),
 				})
 			}
 			first = last + 1

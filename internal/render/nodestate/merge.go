@@ -162,7 +162,7 @@ func (m *merge) want(last int) desired.PF {
 		}
 		pf.Groups = append(pf.Groups, desired.Group{
 			Policy: p.name, Resource: p.resource, Range: g.r, Driver: p.driver,
-			MTU: mtu, RDMA: p.rdma, VDPA: p.vdpa,
+			MTU: mtu, RDMA: p.rdma, VDPA: p.vdpa, VhostNet: p.vhostNet,
 		})
 	}
 	return pf

@@ -81,6 +81,7 @@ type policy struct {
 	allowUnlisted bool
 	driver        desired.Driver
 	rdma          bool
+	vhostNet      bool
 	vdpa          hw.VDPAType
 	bridge        bool
 }
@@ -161,6 +162,7 @@ func compile(obj *sriovv1.SriovNetworkNodePolicy) policy {
 		allowUnlisted: spec.AllowUnlistedNics,
 		driver:        desired.Driver(cmp.Or(spec.DeviceType, sriovv1.DeviceTypeNetdevice)),
 		vdpa:          hw.VDPAType(spec.VdpaType),
+		vhostNet:      spec.NeedVhostNet,
 		bridge:        spec.Bridge.OVS != nil,
 	}
 	// A VF on an InfiniBand link always has its RDMA device, unless userspace has

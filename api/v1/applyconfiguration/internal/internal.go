@@ -932,6 +932,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: mtu
       type:
         scalar: numeric
+    - name: needVhostNet
+      type:
+        scalar: boolean
     - name: policyName
       type:
         scalar: string

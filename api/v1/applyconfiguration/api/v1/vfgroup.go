@@ -29,6 +29,9 @@ type VfGroupApplyConfiguration struct {
 	IsRdma *bool `json:"isRdma,omitempty"`
 	// vdpaType makes a vDPA device on each virtual function.
 	VdpaType *apiv1.VdpaType `json:"vdpaType,omitempty"`
+	// needVhostNet says that pods are given /dev/vhost-net and /dev/net/tun with the virtual functions, so that
+	// the node needs their modules.
+	NeedVhostNet *bool `json:"needVhostNet,omitempty"`
 }
 
 // VfGroupApplyConfiguration constructs a declarative configuration of the VfGroup type for use with
@@ -90,5 +93,13 @@ func (b *VfGroupApplyConfiguration) WithIsRdma(value bool) *VfGroupApplyConfigur
 // If called multiple times, the VdpaType field is set to the value of the last call.
 func (b *VfGroupApplyConfiguration) WithVdpaType(value apiv1.VdpaType) *VfGroupApplyConfiguration {
 	b.VdpaType = &value
+	return b
+}
+
+// WithNeedVhostNet sets the NeedVhostNet field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NeedVhostNet field is set to the value of the last call.
+func (b *VfGroupApplyConfiguration) WithNeedVhostNet(value bool) *VfGroupApplyConfiguration {
+	b.NeedVhostNet = &value
 	return b
 }

@@ -70,6 +70,7 @@ type PluginConfigs interface {
 // reconciler is what the three controllers share.
 type reconciler struct {
 	client   client.Client
+	door     door
 	options  Options
 	plugin   PluginConfigs
 	recorder events.EventRecorder
@@ -91,6 +92,9 @@ func Add(mgr ctrl.Manager, o Options, plugin PluginConfigs) error {
 		recorder: mgr.GetEventRecorder(string(fieldManager)), calm: nudge.Calm{Quiet: quiet, Patience: patience},
 	}
 	var err error
+	if r.door, err = newDoor(mgr); err != nil {
+		return err
+	}
 	if r.metrics, err = newMetrics(o.Registry, r.totals); err != nil {
 		return fmt.Errorf("register the metrics of node states: %w", err)
 	}

@@ -121,27 +121,14 @@ func (r *reconciler) write(ctx context.Context, b *basis, name string, state *sr
 	own(want, b.owner)
 	began := r.options.Now()
 	r.written.begin(name, over, spec)
-	if err := r.send(ctx, want); err != nil {
+	version, err := r.door.send(ctx, want)
+	if err != nil {
 		r.written.forget(name)
 		return err
 	}
-	r.written.done(name, want.ResourceVersion)
+	r.written.done(name, version)
 	r.metrics.write.WithLabelValues(wroteNodeState).Observe(r.options.Now().Sub(began).Seconds())
 	ctrl.LoggerFrom(ctx).V(1).Info("wrote the node state", "node", name, "pfs", len(spec.Interfaces), "basis", b.number)
-	return nil
-}
-
-// send makes or updates the node state.
-func (r *reconciler) send(ctx context.Context, want *sriovv1.SriovNetworkNodeState) error {
-	if want.ResourceVersion == "" {
-		if err := r.client.Create(ctx, want, fieldManager); err != nil {
-			return fmt.Errorf("create node state %s: %w", want.Name, err)
-		}
-		return nil
-	}
-	if err := r.client.Update(ctx, want, fieldManager); err != nil {
-		return fmt.Errorf("update node state %s: %w", want.Name, err)
-	}
 	return nil
 }
 

@@ -97,7 +97,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 		recorder: mgr.GetEventRecorder(string(fieldManager)),
 		slots:    &slots{client: mgr.GetClient(), live: mgr.GetAPIReader(), namespace: o.Namespace},
 	}
-	r.pods = newPodWatches(pods, func(node string) { r.nodes.Add(node, gather) })
+	r.pods = newPodWatches(pods, r.nodes.AddFirst)
 	if r.metrics, err = newMetrics(o.Registry, r.board); err != nil {
 		return fmt.Errorf("register the metrics of drains: %w", err)
 	}

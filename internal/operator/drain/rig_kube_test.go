@@ -9,12 +9,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,7 +39,10 @@ import (
 
 var plane = kube.Share(kube.WithControllerManager(), kube.WithScheduler(), kube.WithKwok(0))
 
-func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	os.Exit(plane.Main(m))
+}
 
 // patient is how long a test waits for the operator. A watch that breaks again and again is
 // tried again after up to half a minute (k8s.io/client-go, tools/cache, reflector).

@@ -44,7 +44,12 @@ func (r *reconciler) reconcileRollout(ctx context.Context, _ reconcile.Request) 
 	}
 	nodes, told := r.board.publish(turns(p, decided), views(p, decided), viewChanged)
 	for _, name := range nodes {
-		r.nodes.Add(name, 0)
+		// What a node waits for is told when nothing is to be done for one with a turn.
+		if t, ok := r.board.turn(name); ok && t.Move.HasSlot() {
+			r.nodes.AddFirst(name)
+		} else {
+			r.nodes.Add(name, 0)
+		}
 	}
 	for _, name := range told {
 		r.pools.Add(name, tell)

@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
@@ -55,4 +56,19 @@ func (q *Queue) Add(name string, after time.Duration) {
 	if was, ok := q.early[request]; !ok || after < was {
 		q.early[request] = after
 	}
+}
+
+// AddFirst puts an item into the queue before all that Add and watches put there. An item
+// that waits already moves to the front.
+func (q *Queue) AddFirst(name string) {
+	first := 1
+	q.mu.Lock()
+	queue, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request])
+	q.mu.Unlock()
+	if !ok { // it has not started, or knows no first
+		q.Add(name, 0)
+		return
+	}
+	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+	queue.AddWithOpts(priorityqueue.AddOpts{Priority: &first}, request)
 }

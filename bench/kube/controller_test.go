@@ -54,6 +54,7 @@ func (f *fleet) on(b *testing.B) *fleet {
 // to the same node states in another namespace. What takes turns has the machine for
 // itself.
 func (f *fleet) policyChange() {
+	f.copy()
 	var ours, floors, ratios, cpus []float64
 	for round := 0; f.b.Loop(); round++ {
 		a := f.listen(operatorAgent)
@@ -141,6 +142,7 @@ func (f *fleet) writer() client.Client {
 // kindsOfWrite measures what the ways of writing a spec cost the API server: to each node
 // state of the floor, as many at a time as there are workers.
 func (f *fleet) kindsOfWrite() {
+	f.copy()
 	writer := f.writer()
 	kinds := []struct {
 		name  string

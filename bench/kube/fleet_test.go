@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ type fleet struct {
 	operator *exec.Cmd
 	log      string
 	size     int
+	floorIs  *sync.Once
 	// first is how long after its start the operator had made all node states.
 	first time.Duration
 }
@@ -57,7 +59,7 @@ type fleet struct {
 func newFleet(b *testing.B, size int) *fleet {
 	b.Helper()
 	ctrl.SetLogger(logr.Discard()) // the client would complain
-	f := &fleet{b: b, cluster: kube.Start(b, kube.WithAudit()), size: size}
+	f := &fleet{b: b, cluster: kube.Start(b, kube.WithAudit()), size: size, floorIs: &sync.Once{}}
 	f.api, f.ns, f.floorNS = f.cluster.Client(), f.cluster.Namespace(b), f.cluster.Namespace(b)
 	f.create(&sriovv1.SriovOperatorConfig{ObjectMeta: f.meta(sriovv1.DefaultConfigName)})
 	for port := range ports {
@@ -76,8 +78,6 @@ func newFleet(b *testing.B, size int) *fleet {
 		return f.publish(ctx, f.ns, node, i)
 	})
 	a.rest(5 * time.Second)
-	f.copy()
-	a.rest(time.Second)
 	return f
 }
 
@@ -136,8 +136,13 @@ func inventory(node, port int) sriovv1.InterfaceExt {
 	return pf
 }
 
-// copy makes the same node states in the namespace of the floor.
+// copy makes the same node states in the namespace of the floor, once.
 func (f *fleet) copy() {
+	f.b.Helper()
+	f.floorIs.Do(func() { f.double() })
+}
+
+func (f *fleet) double() {
 	f.b.Helper()
 	f.parallel(names(f.states(f.ns)), func(ctx context.Context, i int, node string) error {
 		state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: f.floorNS, Name: node}}

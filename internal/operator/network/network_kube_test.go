@@ -282,23 +282,29 @@ func TestAnEditedOrDeletedAttachmentIsRestoredAndWhatOthersAddedStays(t *testing
 }
 
 func TestTheKindOfAttachmentsMayComeAndGoAndComeAgain(t *testing.T) {
+	t.Parallel() // beside the other that takes long; the cluster is its own
 	c := kube.Start(t, kube.WithControllerManager())
 	r := start(t, c)
-	n := r.sriov("net", nil)
-	r.create(n)
-	for range 2 {
+	n, other := r.sriov("net", nil), r.sriov("other", nil)
+	r.create(n, other)
+	crd := kube.NetworkAttachments(t)
+	without := func() {
+		t.Helper()
 		cond := r.condition(n, "NetworkAttachmentDefinitionNotFound")
 		if !strings.Contains(cond.Message, "NetworkAttachmentDefinition") || !strings.Contains(cond.Message, "install") {
 			t.Errorf("the message is %q", cond.Message)
 		}
+		r.condition(other, "NetworkAttachmentDefinitionNotFound")
 		r.quiet()
 		r.proxy.Reset()
 		r.quiet()
 		if asked := r.proxy.Requests(); len(asked) != 0 {
 			t.Errorf("without the kind the operator asks: %v", asked)
 		}
-		crd := kube.NetworkAttachments(t)
-		c.Install(t, crd)
+	}
+	with := func() {
+		t.Helper()
+		c.Install(t, kube.NetworkAttachments(t))
 		r.condition(n, "NetworkReady")
 		// The watch is there as well: what somebody deletes comes back.
 		was := r.attachment(r.namespace, "net", fine)
@@ -310,13 +316,17 @@ func TestTheKindOfAttachmentsMayComeAndGoAndComeAgain(t *testing.T) {
 			return nil
 		})
 		r.condition(n, "NetworkReady")
-		r.remove(&apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crd.Name}})
-		eventually(t, func() error { return gone(r.client.Get(t.Context(), client.ObjectKey{Name: crd.Name}, crd), crd) })
 	}
+	without()
+	with()
+	r.condition(other, "NetworkReady")
+	r.remove(&apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crd.Name}})
+	eventually(t, func() error { return gone(r.client.Get(t.Context(), client.ObjectKey{Name: crd.Name}, crd), crd) })
+	without()
 	// A network can be deleted without the kind.
-	r.condition(n, "NetworkAttachmentDefinitionNotFound")
-	r.remove(n)
-	eventually(t, func() error { return gone(r.client.Get(t.Context(), client.ObjectKeyFromObject(n), n), n) })
+	r.remove(other)
+	eventually(t, func() error { return gone(r.client.Get(t.Context(), client.ObjectKeyFromObject(other), other), other) })
+	with()
 }
 
 func TestHostileTextCannotEscapeItsField(t *testing.T) {
@@ -540,8 +550,14 @@ func TestUsersAreToldOnceAndInTheRightTone(t *testing.T) {
 }
 
 func TestAHostileServerChangesNothingInTheEnd(t *testing.T) {
+	t.Parallel() // beside the other that takes long; of the shared cluster's operators it is the last
 	every := func(match func(proxy.Request) bool, f proxy.Fault) proxy.Rule {
-		return proxy.Rule{Match: match, Fault: f, Chance: 0.15}
+		r := proxy.Rule{Match: match, Fault: f, Chance: 0.15}
+		if _, ends := f.(proxy.Expire); ends {
+			// A client that is cut off again and again comes back after up to half a minute.
+			r.Times = 4
+		}
+		return r
 	}
 	r := start(t, plane.Cluster(t),
 		every(proxy.Writes, proxy.Answer{Code: 409}), every(proxy.Writes, proxy.Answer{Code: 500}), every(proxy.Writes, proxy.Drop{}),

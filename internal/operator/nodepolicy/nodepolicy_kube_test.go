@@ -484,3 +484,87 @@ func TestTheEndIsTheSameBehindAHostileAPI(t *testing.T) {
 	o.awaitCondition("p5", sriovv1.ConditionReady, metav1.ConditionTrue, "AllNodesSynced")
 	o.awaitCondition("p0", sriovv1.ConditionConflicted, metav1.ConditionTrue, "LostToOthers")
 }
+
+func TestD21TheNICListIsReadLive(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	node := o.node("a")
+	o.publish(node, nic(0))
+	o.create(o.policy("p", 10, 2, "ens1f0"))
+	o.awaitVFs(node, 2)
+	// Another list takes the place of the shipped one, and a bad entry spoils no other.
+	list := &corev1.ConfigMap{ObjectMeta: o.meta(sriovv1.ConfigMapSupportedNICIDs), Data: map[string]string{"e810": "8086 1592 1889", "typo": "15b3 1017"}}
+	o.create(list)
+	o.awaitVFs(node)
+	o.await("the condition of the operator configuration", func() string {
+		var config sriovv1.SriovOperatorConfig
+		if err := o.api.Get(t.Context(), client.ObjectKey{Namespace: o.ns, Name: sriovv1.DefaultConfigName}, &config); err != nil {
+			return err.Error()
+		}
+		c := meta.FindStatusCondition(config.Status.Conditions, sriovv1.ConditionConfigMapAccepted)
+		if c == nil || c.Reason != sriovv1.ReasonBadNICEntry || !strings.Contains(c.Message, "typo") {
+			return fmt.Sprintf("%+v", c)
+		}
+		return ""
+	})
+	edit(o, list, func(c *corev1.ConfigMap) { c.Data["typo"] = "15b3 1017 1018" })
+	o.awaitVFs(node, 2)
+	if err := o.api.Delete(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	edit(o, o.policy("p", 10, 2), func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = 3 })
+	o.awaitVFs(node, 3)
+}
+
+func TestD3TheOperatorsNodesAreChosenLive(t *testing.T) {
+	o := newOperator(t, 0)
+	node := o.node("a")
+	o.publish(node, nic(0))
+	config := &sriovv1.SriovOperatorConfig{ObjectMeta: o.meta(sriovv1.DefaultConfigName)}
+	edit(o, config, func(c *sriovv1.SriovOperatorConfig) {
+		c.Spec.ConfigDaemonNodeSelector = map[string]string{"test": o.ns, "rack": "7"}
+	})
+	o.await("the node state", func() string {
+		if _, err := o.get(node); !apierrors.IsNotFound(err) {
+			return fmt.Sprintf("there (%v)", err)
+		}
+		return ""
+	})
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, func(n *corev1.Node) { n.Labels["rack"] = "7" })
+	o.await("the node state", func() string { _, err := o.get(node); return text(err) })
+}
+
+func TestD22FurtherConfigMapsAreReadByLabelAndANodeNamedTwiceIsRefusedByName(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	one, two := o.node("a"), o.node("b")
+	o.publish(one, nic(0))
+	o.publish(two, nic(0))
+	entry := func(vfs int) string {
+		return fmt.Sprintf("interfaces: [{nicName: ens1f0, numVfs: %d, resourceName: claimed}]", vfs)
+	}
+	rack := func(name string, data map[string]string) *corev1.ConfigMap {
+		cm := &corev1.ConfigMap{ObjectMeta: o.meta(name), Data: data}
+		cm.Labels = map[string]string{sriovv1.LabelSriovConfigMap: sriovv1.LabelSriovConfigMapTrue}
+		return cm
+	}
+	o.create(rack("rack-1", map[string]string{one: entry(3)}))
+	o.create(rack("rack-2", map[string]string{two: entry(2)}))
+	o.awaitVFs(one, 3)
+	o.awaitVFs(two, 2)
+	edit(o, rack("rack-2", nil), func(c *corev1.ConfigMap) { c.Data[one], c.Data[two] = entry(7), entry(5) })
+	o.awaitVFs(two, 5)
+	o.await("the condition", func() string {
+		state, err := o.get(one)
+		if err != nil {
+			return err.Error()
+		}
+		c := meta.FindStatusCondition(state.Status.Conditions, sriovv1.ConditionConfigMapAccepted)
+		if c == nil || !strings.Contains(c.Message, "the key is also in ConfigMap rack-2") || !strings.Contains(c.Message, "the key is also in ConfigMap rack-1") {
+			return fmt.Sprintf("%+v", c)
+		}
+		return ""
+	})
+	o.awaitVFs(one, 3)
+	// A policy object of equal priority stands over an entry.
+	o.create(o.policy("zero", sriovv1.DefaultPriority, 6, "ens1f0"))
+	o.awaitVFs(one, 6)
+}

@@ -120,9 +120,7 @@ func (d *daemon) listen(ctx context.Context, events <-chan host.Event) error {
 
 // begin starts what it listens to, and listens. It returns when the step that is under way
 // is finished.
-func (d *daemon) begin(ctx context.Context, events <-chan host.Event) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+func (d *daemon) begin(ctx context.Context, stop context.CancelFunc, events <-chan host.Event) error {
 	d.machine.look = d.o.Now()
 	go d.scribe.serve(ctx)
 	go d.api.watch(ctx, d.api.ownState(), d.hand(ctx, d.sawState))

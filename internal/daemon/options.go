@@ -116,10 +116,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	// One context for all: when the watch ends with it, it has ended for the loop, too.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	events, err := o.Host.Events.Watch(ctx)
 	if err != nil {
 		return fmt.Errorf("watch the machine: %w", err)
 	}
 	d := newDaemon(o, api)
-	return d.begin(ctx, events)
+	return d.begin(ctx, stop, events)
 }

@@ -17,8 +17,8 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show the main job: the quick-start policy on a described machine (DEMO=vm: on a real kernel).
-	@hack/demo.sh $(or $(DEMO),sim)
+demo: ## Show the main job: the quick-start policy in a cluster with simulated nodes (DEMO=vm: on a real kernel).
+	@hack/demo.sh $(or $(DEMO),cluster)
 
 .PHONY: build
 build: ## Build the binaries into bin/.

@@ -2,10 +2,12 @@
 # SPDX-FileCopyrightText: The SR-IOV Network Operator authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Shows the main job: what a machine has, what a policy would change, the change, and what the machine is then.
-# usage: hack/demo.sh [sim|vm]
-#   sim   VFs in switchdev mode, on a described machine with a simulated kernel (default); needs Go
-#   vm    VFs in legacy mode, on a real kernel with emulated NICs in a virtual machine; needs root on Debian 12
+# Shows the main job: what machines have, what a policy would change, the change, and what they are then.
+# usage: hack/demo.sh [cluster|machine|vm]
+#   cluster  a real control plane, the operator, and daemons on three simulated machines (default); needs Go, and the
+#            first time ten minutes to build Kubernetes. On a terminal the cluster stays until Ctrl-C.
+#   machine  the command alone, on one simulated machine
+#   vm       the command alone, on a real kernel with emulated NICs in a virtual machine; needs root on Debian 12
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CGO_ENABLED=0
@@ -21,12 +23,18 @@ step='step() {
 }'
 eval "$step"
 
+# build PACKAGE...: the command, and what else is named.
 build() {
-	echo "building bin/kubectl-sriov"
-	go build -trimpath -ldflags=-s -o bin/ ./cmd/kubectl-sriov
+	echo "building the programs into bin/"
+	go build -trimpath -ldflags=-s -o bin/ ./cmd/kubectl-sriov "$@"
 }
 
-sim() {
+cluster() {
+	build ./cmd/sriov-network-operator
+	go run ./test/demo examples/quick-start.yaml
+}
+
+machine() {
 	local tool=bin/kubectl-sriov policy=examples/quick-start.yaml machine=test/machines/two-port-connectx5.yaml
 	build
 	step "The policy" cat "$policy"
@@ -73,10 +81,10 @@ step "What the kernel says" ip link show enp1s0f0
 GUEST
 }
 
-case ${1:-sim} in
-sim | vm) "${1:-sim}" ;;
+case ${1:-cluster} in
+cluster | machine | vm) "${1:-cluster}" ;;
 *)
-	echo "usage: hack/demo.sh [sim|vm]" >&2
+	echo "usage: hack/demo.sh [cluster|machine|vm]" >&2
 	exit 2
 	;;
 esac

@@ -95,14 +95,22 @@ func (d *daemon) act(ctx context.Context, v *view, now time.Time) {
 	case decide.Wait:
 		d.reportView(ctx, v, v.move.Why, now)
 		d.spellOut(ctx)
-		if v.move.Why == reason.PodsLeaving {
-			// The kubelet tells nobody when it has released a VF.
-			d.machine.look = d.machine.looked.Add(d.o.Pace.Leaving)
-			d.wakeAt(d.machine.look)
-		}
+		d.lookAgain(v)
 	case decide.Reboot:
 		d.reboot(ctx, v, now)
 	}
+}
+
+// lookAgain makes sure of another look where no event would bring one: the kubelet tells
+// nobody that it answers again, or that it has released a VF.
+func (d *daemon) lookAgain(v *view) {
+	switch {
+	case v.move.Why == reason.PodsLeaving:
+		d.machine.look = d.machine.looked.Add(d.o.Pace.Leaving)
+	case blind(v):
+		d.machine.look = d.machine.looked.Add(min(retryLook, d.o.Pace.Resync))
+	}
+	d.wakeAt(d.machine.look)
 }
 
 // tidy forgets what is over.

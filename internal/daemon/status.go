@@ -211,13 +211,17 @@ func (d *daemon) whyNot(v *view) string {
 	for _, b := range v.Plan.Blocked {
 		out = append(out, show.Finding(b))
 	}
-	for _, err := range []error{d.machine.podsErr, d.restart.err} {
-		if err != nil {
-			out = append(out, err.Error())
-		}
+	if blind(v) {
+		out = append(out, fmt.Sprint(d.machine.podsErr))
+	}
+	if d.restart.err != nil {
+		out = append(out, d.restart.err.Error())
 	}
 	return lines(out)
 }
+
+// blind reports whether it matters that nobody says who holds VFs.
+func blind(v *view) bool { return v.need == decide.Unknown || v.need == decide.Blind }
 
 // causes are why the node must restart.
 func causes(p plan.Plan) string {

@@ -66,7 +66,7 @@ func (d *daemon) lookNow(ctx context.Context) {
 	m.pods, m.podsErr = d.o.Holders.Pods(ctx)
 	m.noteHolders()
 	if m.podsErr != nil {
-		m.look = m.looked.Add(min(retryLook, d.o.Pace.Resync))
+		d.log.Warn("it is not known who holds VFs", "err", m.podsErr)
 	}
 }
 

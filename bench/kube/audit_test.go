@@ -54,6 +54,7 @@ func (r request) writesNodeState() bool {
 // audit reads what the API server wrote down, from where it was opened on.
 type audit struct {
 	b     *testing.B
+	fleet *fleet
 	agent string
 	file  *os.File
 	lines *bufio.Reader
@@ -61,22 +62,27 @@ type audit struct {
 }
 
 // listen begins with the next request of a user agent.
-func listen(b *testing.B, path, agent string) *audit {
+func listen(f *fleet, agent string) *audit {
+	b := f.b
 	b.Helper()
-	file, err := os.Open(path)
+	file, err := os.Open(f.cluster.Audit())
 	if err != nil {
 		b.Fatal(err)
 	}
 	if _, err := file.Seek(0, io.SeekEnd); err != nil {
 		b.Fatal(err)
 	}
-	return &audit{b: b, agent: agent, file: file, lines: bufio.NewReaderSize(file, 1<<20)}
+	return &audit{b: b, fleet: f, agent: agent, file: file, lines: bufio.NewReaderSize(file, 1<<20)}
 }
 
 func (a *audit) close() { _ = a.file.Close() }
 
 // more are the requests that were written down since the last call.
 func (a *audit) more() []request {
+	a.b.Helper()
+	if a.fleet.ended != nil {
+		a.fleet.alive()
+	}
 	var out []request
 	for {
 		text, err := a.lines.ReadString('\n')

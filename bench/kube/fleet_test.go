@@ -49,8 +49,10 @@ type fleet struct {
 	floorNS  string
 	operator *exec.Cmd
 	log      string
-	size     int
-	floorIs  *sync.Once
+	// ended is closed when the operator is no more.
+	ended   chan struct{}
+	size    int
+	floorIs *sync.Once
 	// first is how long after its start the operator had made all node states.
 	first time.Duration
 }
@@ -187,7 +189,18 @@ func (f *fleet) parallel(nodes []string, do func(ctx context.Context, i int, nod
 	}
 }
 
-func (f *fleet) listen(agent string) *audit { return listen(f.b, f.cluster.Audit(), agent) }
+func (f *fleet) listen(agent string) *audit { return listen(f, agent) }
+
+// alive ends the benchmark when the operator has ended.
+func (f *fleet) alive() {
+	f.b.Helper()
+	select {
+	case <-f.ended:
+		text, _ := os.ReadFile(f.log)
+		f.b.Fatalf("the operator has ended; it wrote last:\n%s", tail(text))
+	default:
+	}
+}
 
 // start builds the operator and runs it as a process, as a pod would.
 func (f *fleet) start() {
@@ -210,12 +223,14 @@ func (f *fleet) start() {
 	if err := f.operator.Start(); err != nil {
 		f.b.Fatal(err)
 	}
+	f.ended = make(chan struct{})
+	go func() {
+		_ = f.operator.Wait() // what it says is in the log
+		close(f.ended)
+	}()
 	f.b.Cleanup(func() {
 		_ = f.operator.Process.Signal(syscall.SIGTERM)
-		if err := f.operator.Wait(); err != nil {
-			text, _ := os.ReadFile(f.log)
-			f.b.Errorf("the operator ended with %v:\n%s", err, tail(text))
-		}
+		<-f.ended
 	})
 }
 

@@ -125,14 +125,14 @@ func (f *fleet) podNamed(name string) client.Object {
 // patch merges a text into an object.
 func (f *fleet) patch(o client.Object, text string) func(client.Client) error {
 	return func(k client.Client) error {
-		return k.Patch(f.t.Context(), o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(text))) //nolint:errcheck // a copy is what it was
+		return k.Patch(f.t.Context(), o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(text)))
 	}
 }
 
 // status merges a text into an object by its subresource.
 func (f *fleet) status(o client.Object, text string) func(client.Client) error {
 	return func(k client.Client) error {
-		return k.Status().Patch(f.t.Context(), o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(text))) //nolint:errcheck // a copy is what it was
+		return k.Status().Patch(f.t.Context(), o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(text)))
 	}
 }
 

@@ -62,7 +62,7 @@ func (h hands) bootLoader(ctx context.Context, holding, lacking []string) (holds
 	return holds{yes: true}, nil
 }
 
-func (h hands) recordBoot(ctx context.Context, a plan.RecordBoot) deed {
+func (h hands) recordBoot(a plan.RecordBoot) deed {
 	content := a.Record.Content()
 	return deed{
 		look: func() (holds, error) {

@@ -68,7 +68,7 @@ func (h hands) ready(ctx context.Context, a plan.Action) deed {
 	case plan.SetKernelArgs:
 		return h.setKernelArgs(ctx, a)
 	case plan.RecordBoot:
-		return h.recordBoot(ctx, a)
+		return h.recordBoot(a)
 	case plan.Claim:
 		return h.claim(a)
 	case plan.Release:

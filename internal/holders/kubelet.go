@@ -89,17 +89,13 @@ func (k Kubelet) list(ctx context.Context) ([]Pod, error) {
 
 // explain says what can be done about an error.
 func (k Kubelet) explain(err error) error {
-	fix := ""
-	switch code := status.Code(err); {
-	case code == codes.Unimplemented:
-		fix = "the kubelet is older than 1.20 and does not serve PodResources v1; update it"
-	case code == codes.Unavailable:
-		fix = "nobody listens there; see whether the kubelet runs (systemctl status kubelet)"
-	case code == codes.ResourceExhausted:
-		fix = "it is asked too often by somebody, or its answer is too large"
-	case code == codes.DeadlineExceeded:
-		fix = "it does not answer; see its log (journalctl -u kubelet)"
-	default:
+	fix, known := map[codes.Code]string{
+		codes.Unimplemented:     "the kubelet is older than 1.20 and does not serve PodResources v1; update it",
+		codes.Unavailable:       "nobody listens there; see whether the kubelet runs (systemctl status kubelet)",
+		codes.ResourceExhausted: "it is asked too often by somebody, or its answer is too large",
+		codes.DeadlineExceeded:  "it does not answer; see its log (journalctl -u kubelet)",
+	}[status.Code(err)]
+	if !known {
 		fix = "see that the kubelet runs, and that its root directory is the one whose socket this is"
 	}
 	return fmt.Errorf("%w; %s", err, fix)

@@ -58,7 +58,7 @@ func serve(t *testing.T, k podresources.PodResourcesListerServer) string {
 // Those of t.TempDir have a test's name in them.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kubelet")
+	dir, err := os.MkdirTemp("", "kubelet") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

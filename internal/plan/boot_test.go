@@ -36,6 +36,7 @@ func bootSteps(p Plan) []string {
 			if do.Path == hw.RDMAConfig {
 				out = append(out, "remove rdma")
 			}
+		default:
 		}
 	}
 	for _, b := range p.Blocked {
@@ -276,6 +277,7 @@ func TestWhatTheNodeNeedsStaysLoadedAndGoesWithTheLastWish(t *testing.T) {
 			gone = append(gone, do.Path)
 		case SetKernelArgs, RecordBoot:
 			gone = append(gone, fmt.Sprintf("%s %+v", do.Does(), do))
+		default:
 		}
 	}
 	if diff := cmp.Diff([]string{

@@ -226,11 +226,15 @@ func showsHeld(c check) {
 // settles waits for what the kernel does by itself and tells nobody.
 func (c check) settles(what string, holds func() bool) {
 	c.Helper()
-	for deadline := time.After(patience); !holds(); {
+	ctx, cancel := context.WithTimeout(c.Context(), patience)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !holds() {
 		select {
-		case <-deadline:
+		case <-ctx.Done():
 			c.Fatalf("waited %s and this did not come true: %s", patience, what)
-		case <-time.After(10 * time.Millisecond):
+		case <-again.C:
 		}
 	}
 }

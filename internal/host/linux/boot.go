@@ -278,11 +278,12 @@ func ostreeState(files fs.ReadLinkFS) string {
 	if err != nil {
 		return ""
 	}
-	state := target
+	var state strings.Builder
+	state.WriteString(target)
 	for _, name := range []string{"boot/loader/entries", "run/ostree/staged-deployment"} {
 		if info, err := fs.Stat(files, name); err == nil {
-			state += fmt.Sprintf(" %d/%d", info.ModTime().UnixNano(), info.Size())
+			fmt.Fprintf(&state, " %d/%d", info.ModTime().UnixNano(), info.Size())
 		}
 	}
-	return state
+	return state.String()
 }

@@ -57,69 +57,68 @@ func grubEnv(files fs.ReadLinkFS, dir string) map[string]string {
 // menuEntry is an entry of GRUB's menu, or a submenu.
 type menuEntry struct {
 	title, id string
-	submenu   bool
-	linux     string // the command line of what it boots; empty for none
-	entries   []*menuEntry
+	linux     string       // the command line of what it boots; empty for none
+	entries   []*menuEntry // of a submenu
 }
 
 // menu is what grub-mkconfig has written of a grub.cfg.
 type menu struct {
-	top     menuEntry
-	choice  string // of the default entry; empty for the first
-	changed bool   // whether there are choices that only GRUB can make
+	top    menuEntry
+	choice string // of the default entry; empty for the first
+	// open are the blocks that a line stands in; nil for one that is no entry.
+	open []*menuEntry
 }
 
 // grubMenu reads the menu as far as grub-mkconfig writes it: a statement a line, and
 // braces that open at the end of one and close on their own.
 func grubMenu(text string) *menu {
 	m := &menu{}
-	open := []*menuEntry{&m.top} // nil for a block that is no entry
+	m.open = []*menuEntry{&m.top}
 	for line := range strings.Lines(text) {
-		words := grubWords(line)
-		if len(words) == 0 {
-			continue
-		}
-		within := open[len(open)-1]
-		switch words[0] {
-		case "menuentry", "submenu":
-			if words[len(words)-1] != "{" || len(words) < 3 {
-				continue
-			}
-			e := &menuEntry{title: words[1], id: entryID(words), submenu: words[0] == "submenu"}
-			if parent := enclosing(open); parent != nil {
-				parent.entries = append(parent.entries, e)
-			}
-			open = append(open, e)
-			continue
-		case "}":
-			if len(open) > 1 {
-				open = open[:len(open)-1]
-			}
-			continue
-		case "linux", "linuxefi", "linux16":
-			if e := enclosing(open); e != nil && e != &m.top && e.linux == "" && len(words) > 2 {
-				e.linux = strings.Join(words[2:], " ")
-			}
-		case "set":
-			if value, ok := strings.CutPrefix(strings.Join(words[1:], " "), "default="); ok && within != nil {
-				m.choice = value
-			}
-		}
-		if words[len(words)-1] == "{" {
-			open = append(open, nil)
+		if words := grubWords(line); len(words) > 0 {
+			m.statement(words)
 		}
 	}
 	return m
 }
 
+func (m *menu) statement(words []string) {
+	opens := words[len(words)-1] == "{"
+	switch words[0] {
+	case "menuentry", "submenu":
+		if opens && len(words) > 2 {
+			e := &menuEntry{title: words[1], id: entryID(words)}
+			above := m.enclosing()
+			above.entries = append(above.entries, e)
+			m.open = append(m.open, e)
+			return
+		}
+	case "}":
+		if len(m.open) > 1 {
+			m.open = m.open[:len(m.open)-1]
+		}
+	case "linux", "linuxefi", "linux16":
+		if e := m.enclosing(); e != &m.top && e.linux == "" && len(words) > 2 {
+			e.linux = strings.Join(words[2:], " ")
+		}
+	case "set":
+		if value, ok := strings.CutPrefix(strings.Join(words[1:], " "), "default="); ok {
+			m.choice = value
+		}
+	}
+	if opens {
+		m.open = append(m.open, nil)
+	}
+}
+
 // enclosing is the innermost entry that is open.
-func enclosing(open []*menuEntry) *menuEntry {
-	for _, e := range slices.Backward(open) {
+func (m *menu) enclosing() *menuEntry {
+	for _, e := range slices.Backward(m.open) {
 		if e != nil {
 			return e
 		}
 	}
-	return nil
+	return &m.top
 }
 
 func entryID(words []string) string {

@@ -33,7 +33,7 @@ type boot struct {
 func newBoot(desc Description) (boot, error) {
 	b := boot{desc: desc, number: 1, running: hw.ParseKernelArgs(desc.Boot.Args), namespaces: desc.Namespaces}
 	b.next = slices.Clone(b.running)
-	switch hw.IOMMU(b.firmware()) {
+	switch b.firmware() {
 	case hw.IOMMUNone, hw.IOMMUIntel, hw.IOMMUAMD:
 	default:
 		return b, wrong("boot.iommu", "%q is neither intel nor amd nor none", desc.Boot.IOMMU)

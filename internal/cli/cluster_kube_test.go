@@ -40,13 +40,12 @@ func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
 // documents reads the objects of a file.
 func documents(t *testing.T, name string) []unstructured.Unstructured {
 	t.Helper()
-	f, err := os.Open(name)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	var out []unstructured.Unstructured
-	for d := yaml.NewYAMLOrJSONDecoder(f, 4096); ; {
+	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
 		var o unstructured.Unstructured
 		switch err := d.Decode(&o.Object); {
 		case errors.Is(err, io.EOF):

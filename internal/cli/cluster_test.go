@@ -37,6 +37,7 @@ func clusterCommands(t *testing.T) map[string]clusterCommand {
 	vfio := file(t, "vfio.yaml", strings.Replace(moreVFs, "numVfs: 8\n  nicSelector: {pfNames: [ens785f0]}", "numVfs: 4\n  deviceType: vfio-pci\n  nicSelector: {pfNames: ['ens785f0#2-3']}", 1))
 	tooMany := file(t, "too-many.yaml", strings.Replace(moreVFs, "numVfs: 8", "numVfs: 200", 1))
 	asItIs := file(t, "same.yaml", strings.Replace(moreVFs, "numVfs: 8", "numVfs: 4", 1))
+	network := file(t, "network.yaml", "apiVersion: sriovnetwork.openshift.io/v1\nkind: SriovNetwork\nmetadata: {name: net, namespace: kube-system}\nspec: {resourceName: net}\n")
 	return map[string]clusterCommand{
 		"status":              {[]string{"status"}, ExitError},
 		"status-wide":         {[]string{"status", "-o", "wide"}, ExitError},
@@ -61,6 +62,7 @@ func clusterCommands(t *testing.T) map[string]clusterCommand {
 		"plan-delete":         {[]string{"plan", "--delete", "dpdk"}, ExitDone},
 		"plan-delete-all":     {[]string{"plan", "--delete", "net", "--delete", "spare"}, ExitDone},
 		"plan-nothing":        {[]string{"plan", "-f", asItIs, "--detailed-exitcode"}, ExitDone},
+		"plan-network":        {[]string{"plan", "-f", network, "--detailed-exitcode"}, ExitDone},
 		"plan-impossible":     {[]string{"plan", "-f", tooMany, "--detailed-exitcode"}, ExitError},
 		"plan-no-such-policy": {[]string{"plan", "--delete", "dpkd"}, ExitError},
 		"plan-script":         {[]string{"plan", "-f", more, "-o", "script"}, ExitError},

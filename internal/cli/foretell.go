@@ -264,11 +264,12 @@ func (a *app) printForetold(out foretold) error {
 	if a.global.output != asText {
 		return a.object(out)
 	}
-	text := "the change:\n"
-	for _, c := range out.Change {
-		text += "  " + c + "\n"
+	changes := changesAnything(out.Change)
+	if len(out.Change) == 0 {
+		out.Change = []string{"nothing that nodes depend on"}
 	}
-	if !changesAnything(out.Change) {
+	text := "the change:\n  " + strings.Join(out.Change, "\n  ") + "\n"
+	if !changes {
 		return a.print(text + "\n" + show.NothingToDo + "\n")
 	}
 	return a.print(text + "\n" + show.Forecast(out.Forecast))

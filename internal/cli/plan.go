@@ -21,13 +21,8 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/show"
 )
 
-func (a *app) planCommand() *cobra.Command {
-	detailed := false
-	var deleted []string
-	cmd := &cobra.Command{
-		Use:   "plan -f FILE [flags] [NODE]...",
-		Short: "Show what policies would change on a machine or in a cluster, whom it disturbs, and why",
-		Long: `Show what policies would change on a machine or in a cluster, whom it disturbs,
+// planAbout is what plan says of itself.
+const planAbout = `Show what policies would change on a machine or in a cluster, whom it disturbs,
 and why. Nothing is changed.
 
 Each step says whom it disturbs: none; link, the PF's own traffic may pause;
@@ -48,7 +43,15 @@ what matters, it is said. Kernel modules, udev rules and addresses are the node'
 matter and are not shown.
 
 Exit codes: 0 a plan was made; 1 an error, or something that was asked for cannot
-be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as before.`,
+be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as before.`
+
+func (a *app) planCommand() *cobra.Command {
+	detailed := false
+	var deleted []string
+	cmd := &cobra.Command{
+		Use:   "plan -f FILE [flags] [NODE]...",
+		Short: "Show what policies would change on a machine or in a cluster, whom it disturbs, and why",
+		Long:  planAbout,
 		Example: a.example(`
 %[1]s plan -f policy.yaml
 %[1]s plan -f policies/ --node node1.yaml --machine node1.tar
@@ -56,15 +59,7 @@ be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as befo
 %[1]s plan -f policy.yaml -o script > change.sh
 %[1]s plan -f policy.yaml --cluster
 %[1]s plan --delete old --context prod node1 node2`),
-		Args: func(cmd *cobra.Command, args []string) error {
-			if a.remote() {
-				return nil
-			}
-			if err := cobra.NoArgs(cmd, args); err != nil {
-				return fmt.Errorf("%w; the names of nodes go with --cluster", err)
-			}
-			return nil
-		},
+		Args:              a.nodesOfCluster,
 		ValidArgsFunction: a.complete(nodeNames),
 	}
 	a.filesFlag(cmd)
@@ -108,6 +103,17 @@ be done. With --detailed-exitcode: 0 nothing to do; 2 there are steps; 1 as befo
 		return nil
 	}
 	return cmd
+}
+
+// nodesOfCluster lets the names of nodes pass where a cluster is asked.
+func (a *app) nodesOfCluster(cmd *cobra.Command, args []string) error {
+	if a.remote() {
+		return nil
+	}
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return fmt.Errorf("%w; the names of nodes go with --cluster", err)
+	}
+	return nil
 }
 
 // prepare opens the machine and reads the files. It looks at the machine beside

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 )
@@ -148,7 +149,11 @@ Authorization. Only the replica that leads has figures. Those of the Kubernetes 
 | Metric | Type | Labels | It says |
 | --- | --- | --- | --- |
 `)
-	for _, m := range nodepolicy.Metrics() {
+	metrics := nodepolicy.Metrics()
+	for _, m := range drain.Metrics() {
+		metrics = append(metrics, nodepolicy.Metric(m))
+	}
+	for _, m := range metrics {
 		labels := ""
 		if m.Label != "" {
 			labels = "`" + m.Label + "`: `" + strings.Join(m.Values, "`, `") + "`"
@@ -157,7 +162,8 @@ Authorization. Only the replica that leads has figures. Those of the Kubernetes 
 	}
 	b.WriteString(`
 What to watch: ` + "`sriov_operator_nodes{sync=\"failed\"}`" + ` and ` + "`sriov_operator_broken_entries`" + ` should be 0, and the sum of
-` + "`sriov_operator_nodes{sync=\"pending\"}`" + ` falls after every change. A histogram has ` + "`_bucket`" + `, ` + "`_sum`" + ` and ` + "`_count`" + `.
+` + "`sriov_operator_nodes{sync=\"pending\"}`" + ` falls after every change. While ` + "`sriov_operator_drain_nodes{state=\"blocked\"}`" + ` is above 0, a pod
+may not leave its node, and the condition of the node's pool names it. A histogram has ` + "`_bucket`" + `, ` + "`_sum`" + ` and ` + "`_count`" + `.
 `)
 	generated(t, "docs/reference/metrics.md", b.String())
 }

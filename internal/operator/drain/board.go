@@ -167,18 +167,18 @@ func (b *board) view(pool string) (v view, obstacles map[string]string, ok bool)
 func (b *board) counts() map[string]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := map[string]int{"waiting": 0, "draining": 0, "changing": 0, "blocked": len(b.blocked)}
+	out := map[string]int{nodesWaiting: 0, nodesDraining: 0, nodesChanging: 0, nodesBlocked: len(b.blocked)}
 	seen := map[string]bool{}
 	for _, v := range b.views {
 		for _, node := range v.Waiting {
-			out["waiting"] += once(seen, node)
+			out[nodesWaiting] += once(seen, node)
 		}
 		for _, o := range v.Out {
 			switch o.Why {
 			case rollout.IsDraining:
-				out["draining"] += once(seen, o.Node)
+				out[nodesDraining] += once(seen, o.Node)
 			case rollout.IsChanged:
-				out["changing"] += once(seen, o.Node)
+				out[nodesChanging] += once(seen, o.Node)
 			case rollout.IsNotReady, rollout.IsCordoned:
 			}
 		}

@@ -277,7 +277,7 @@ func TestD18AForcedEvictionLeavesPodsASecond(t *testing.T) {
 	}
 }
 
-func TestW36ACordonOfSomebodyElseIsNotUndone(t *testing.T) {
+func TestACordonOfSomebodyElseIsNotUndone(t *testing.T) {
 	r := newOperator(t)
 	node := r.node("a", func(n *corev1.Node, _ *sriovv1.SriovNetworkNodeState) { n.Spec.Unschedulable = true })
 	r.ask(node, sriovv1.DrainRequired)
@@ -292,7 +292,7 @@ func TestW36ACordonOfSomebodyElseIsNotUndone(t *testing.T) {
 	}
 }
 
-func TestW36NodesThatAreOutForOtherReasonsCount(t *testing.T) {
+func TestNodesThatAreOutForOtherReasonsCount(t *testing.T) {
 	r := newOperator(t)
 	r.pool("p", atMost(1))
 	broken := r.node("broken", in("p"), withoutKubelet, func(n *corev1.Node, _ *sriovv1.SriovNetworkNodeState) {
@@ -349,7 +349,7 @@ func TestASelectorThatCannotBeReadHoldsUpNoOtherPool(t *testing.T) {
 	r.awaitPool("bad", sriovv1.ReasonBadNodeSelector, "spec.nodeSelector", "Near")
 }
 
-func TestW37WithoutDrainsRebootsStillTakeTurns(t *testing.T) {
+func TestWithoutDrainsRebootsStillTakeTurns(t *testing.T) {
 	r := newOperator(t)
 	edit(r, &sriovv1.SriovOperatorConfig{ObjectMeta: r.meta(sriovv1.DefaultConfigName)}, func(c *sriovv1.SriovOperatorConfig) {
 		c.Spec.DisableDrain = true

@@ -101,7 +101,7 @@ func (r *reconciler) send(ctx context.Context, pod *corev1.Pod, state *sriovv1.S
 	err := r.evict(ctx, pod, s)
 	switch {
 	case err == nil:
-		r.metrics.evictions.WithLabelValues("done").Inc()
+		r.metrics.evictions.WithLabelValues(evictionDone).Inc()
 		return sent, "", nil
 	case apierrors.IsNotFound(err):
 		return gone, "", nil
@@ -110,7 +110,7 @@ func (r *reconciler) send(ctx context.Context, pod *corev1.Pod, state *sriovv1.S
 	case ctx.Err() != nil:
 		return refused, "", fmt.Errorf("evict pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
-	r.metrics.evictions.WithLabelValues("refused").Inc()
+	r.metrics.evictions.WithLabelValues(evictionRefused).Inc()
 	return refused, refusal(err), nil
 }
 

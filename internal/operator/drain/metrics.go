@@ -5,6 +5,60 @@ package drain
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// Metric is one that the operator serves of itself.
+type Metric struct {
+	Name string
+	// Type is "gauge", "counter" or "histogram".
+	Type string
+	Help string
+	// Label is its only label, empty when it has none, and Values are all that the label
+	// can have.
+	Label  string
+	Values []string
+}
+
+// The metrics.
+const (
+	metricNodes     = "sriov_operator_drain_nodes"
+	metricSeconds   = "sriov_operator_drain_seconds"
+	metricEvictions = "sriov_operator_evictions_total"
+	metricYields    = "sriov_operator_drain_yields_total"
+)
+
+// What sriov_operator_drain_nodes counts.
+const (
+	nodesWaiting  = "waiting"
+	nodesDraining = "draining"
+	nodesChanging = "changing"
+	nodesBlocked  = "blocked"
+)
+
+// What sriov_operator_evictions_total counts.
+const (
+	evictionDone    = "done"
+	evictionRefused = "refused"
+)
+
+// Metrics are all metrics of these controllers.
+func Metrics() []Metric {
+	return []Metric{
+		{metricNodes, "gauge", "Nodes that wait for their turn, that pods are leaving, that are free and being changed, and whose pods may not leave.", "state", []string{nodesWaiting, nodesDraining, nodesChanging, nodesBlocked}},
+		{metricSeconds, "histogram", "How long it took from a node's turn until it was free, in seconds.", "", nil},
+		{metricEvictions, "counter", "Requests that a pod leaves a node, by what the API server said.", "outcome", []string{evictionDone, evictionRefused}},
+		{metricYields, "counter", "Drains that took too long and gave their turn to another node.", "", nil},
+	}
+}
+
+// help is what a metric says.
+func help(name string) string {
+	for _, m := range Metrics() {
+		if m.Name == name {
+			return m.Help
+		}
+	}
+	return ""
+}
+
 // metrics are what the controllers tell of themselves.
 type metrics struct {
 	took      prometheus.Histogram
@@ -12,22 +66,17 @@ type metrics struct {
 	yields    prometheus.Counter
 }
 
-// newMetrics registers the metrics. The gauges are counted when they are asked for.
+// newMetrics registers the metrics. The gauge is counted when it is asked for.
 func newMetrics(registry prometheus.Registerer, b *board) (*metrics, error) {
 	m := &metrics{
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "sriov_operator_drain_seconds", Help: "How long it took from a node's turn until it was free.",
-			Buckets: prometheus.ExponentialBuckets(0.1, 2.5, 10),
+			Name: metricSeconds, Help: help(metricSeconds), Buckets: prometheus.ExponentialBuckets(0.1, 2.5, 10),
 		}),
-		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sriov_operator_evictions_total", Help: "Pods that were asked to leave a node, by whether they may.",
-		}, []string{"outcome"}),
-		yields: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "sriov_operator_drain_yields_total", Help: "Drains that took too long and gave their turn to another node.",
-		}),
+		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricEvictions, Help: help(metricEvictions)}, []string{"outcome"}),
+		yields:    prometheus.NewCounter(prometheus.CounterOpts{Name: metricYields, Help: help(metricYields)}),
 	}
-	for _, c := range []prometheus.Collector{m.took, m.evictions, m.yields, &gauge{board: b, nodes: prometheus.NewDesc(
-		"sriov_operator_drain_nodes", "Nodes that wait for their turn, drain, are being changed, or are blocked.", []string{"state"}, nil)}} {
+	nodes := &gauge{board: b, nodes: prometheus.NewDesc(metricNodes, help(metricNodes), []string{"state"}, nil)}
+	for _, c := range []prometheus.Collector{m.took, m.evictions, m.yields, nodes} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

@@ -21,10 +21,6 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
-// Socket is where a kubelet with the usual root directory serves PodResources
-// (k8s.io/kubelet, pkg/apis/podresources), below the host's root.
-const Socket = "var/lib/kubelet/pod-resources/kubelet.sock"
-
 const (
 	// patience is how long the kubelet may take to answer. It answers from memory.
 	patience = 10 * time.Second
@@ -37,7 +33,9 @@ const (
 // At.
 type Kubelet struct{ socket string }
 
-// At is the kubelet whose PodResources socket is there, by its absolute path.
+// At is the kubelet whose PodResources socket (k8s.io/kubelet, pkg/apis/podresources)
+// is there, by its absolute path: pod-resources/kubelet.sock in the kubelet's root
+// directory.
 func At(socket string) Kubelet { return Kubelet{socket: socket} }
 
 // Pod is a pod and the devices that it holds.

@@ -11,6 +11,7 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/claims"
 	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 	"github.com/kubeovn/sriov-network-operator/internal/match"
+	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
 // objects are what a basis is made from.
@@ -54,16 +55,11 @@ func newBasis(o objects, last claims.Claims, number uint64) *basis {
 		b.broken[key] = sentences(complaints) + "; the node keeps what was in force"
 	}
 	if o.config != nil {
-		b.owner = owner(o.config)
+		b.owner = new(operand.OwnerReference(o.config))
 	}
 	for i := range o.policies {
 		p := &o.policies[i]
 		b.policies[p.Name] = known{generation: p.Generation, nodes: match.NewLabels(p.Spec.NodeSelector)}
 	}
 	return b
-}
-
-// owner is the reference to the operator configuration in what it owns.
-func owner(config *sriovv1.SriovOperatorConfig) *metav1.OwnerReference {
-	return metav1.NewControllerRef(config, sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovOperatorConfig))
 }

@@ -30,6 +30,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nudge"
 	"github.com/kubeovn/sriov-network-operator/internal/render/deviceplugin"
+	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
 // fieldManager is who writes, as the API records it.
@@ -251,7 +252,7 @@ func (s *Store) owner(ctx context.Context) (*metav1.OwnerReference, error) {
 	}
 	var ref *metav1.OwnerReference
 	if err == nil && config.DeletionTimestamp.IsZero() {
-		ref = metav1.NewControllerRef(&config, sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovOperatorConfig))
+		ref = new(operand.OwnerReference(&config))
 	}
 	return ref, nil
 }
@@ -381,9 +382,9 @@ type labelled struct {
 }
 
 // reconcileNode makes the label of a node say whether its device plugin should run, and
-// its state whether the plugin's configuration could be stored.
+// its state whether the plugin's configuration could be stored, and which it is.
 func (s *Store) reconcileNode(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	return reconcile.Result{}, errors.Join(s.label(ctx, request.Name), s.tell(ctx, request.Name))
+	return reconcile.Result{}, errors.Join(s.label(ctx, request.Name), s.tell(ctx, request.Name), s.mark(ctx, request.Name))
 }
 
 func (s *Store) label(ctx context.Context, name string) error {

@@ -54,8 +54,12 @@ func main() {
 	}
 }
 
-// start reads the options and runs the operator until the context ends.
+// start reads the options and runs the operator until the context ends, or does what its
+// first argument asks for.
 func start(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == cleanupCommand {
+		return startCleanup(ctx, args[1:])
+	}
 	o, err := readOptions(args, os.Getenv, os.Stderr)
 	if err != nil {
 		return err
@@ -70,6 +74,19 @@ func start(ctx context.Context, args []string) error {
 		return fmt.Errorf("find the API server: %w", err)
 	}
 	return run(ctx, config, o, func(wanted int) { verbosity.follow(logger, wanted) })
+}
+
+// startCleanup reads the options and prepares the end of the operator.
+func startCleanup(ctx context.Context, args []string) error {
+	o, err := readCleanupOptions(args, os.Getenv, os.Stderr)
+	if err != nil {
+		return err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	return cleanup(ctx, config, o)
 }
 
 // run runs the operator against an API server until the context ends. setLogLevel is told
@@ -110,8 +127,10 @@ func run(ctx context.Context, config *rest.Config, o options, setLogLevel func(i
 }
 
 func addControllers(ctx context.Context, mgr ctrl.Manager, o options, setLogLevel func(int)) error {
+	settings := o.Operands
+	settings.Namespace = o.Namespace
 	err := operatorconfig.Add(ctx, mgr, operatorconfig.Options{
-		Settings: o.Operands, SetLogLevel: setLogLevel, Now: time.Now, Random: rand.Reader,
+		Settings: settings, SetLogLevel: setLogLevel, Now: time.Now, Random: rand.Reader,
 	})
 	if err != nil {
 		return err

@@ -13,22 +13,28 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
 )
 
-var plane = kube.Share()
+var plane = kube.Share(kube.WithNetworkAttachments())
 
 func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
 
@@ -88,13 +94,23 @@ func fetch(t *testing.T, url, token string) (int, string) {
 func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 	cluster := plane.Cluster(t)
 	api, ns := cluster.Client(), cluster.Namespace(t)
+	install(t, cluster, ns)
 	crd := removeCRD(t, api, "sriovnetworkpoolconfigs."+sriovv1.GroupName)
 	o := options{
 		Namespace: ns, MetricsAddress: freeAddress(t), HealthAddress: freeAddress(t), LeaderElect: true, Workers: 2,
+		Operands: operand.Settings{Images: operand.Images{ConfigDaemon: "daemon:1", DevicePlugin: "plugin:1"}},
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cluster.Config(), o, func(int) {}) }()
+	var refused refusals
+	config := cluster.ServiceAccount(t, ns, "sriov-network-operator", "")
+	config.WrapTransport = refused.wrap
+	t.Cleanup(func() {
+		for _, request := range refused.all() {
+			t.Errorf("the installed roles do not allow %s", request)
+		}
+	})
+	go func() { done <- run(ctx, config, o, func(int) {}) }()
 	t.Cleanup(stop)
 
 	await(t, "health", func() string {
@@ -130,6 +146,10 @@ func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 		return ""
 	})
 	checkMetrics(t, cluster, ns, "https://"+o.MetricsAddress+"/metrics")
+	useAll(t, api, ns, name)
+	if err := cleanup(t.Context(), config, cleanupOptions{namespace: ns, timeout: time.Minute}); err != nil {
+		t.Error(err)
+	}
 
 	stop()
 	select {
@@ -145,6 +165,147 @@ func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 	}
 	if lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" {
 		t.Errorf("%s still holds the lease after the end", *lease.Spec.HolderIdentity)
+	}
+}
+
+// install installs the operator as a person would, in another namespace than the usual.
+func install(t *testing.T, cluster *kube.Cluster, ns string) {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	deploy, err := filepath.Rel(folder, filepath.Join(here, "../../deploy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: " + ns + "\nresources: [" + deploy + "]\n"
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The CRDs are there already; who applies them owns them from now on.
+	cluster.Kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", folder)
+	cluster.Kubectl(t, "apply", "--server-side", "-n", ns, "-f", filepath.Join(here, "../../deploy/sriov-operator-config-default.yaml"))
+}
+
+// refusals are the requests that the API server refused for want of a right.
+type refusals struct {
+	mu       sync.Mutex
+	requests []string
+}
+
+func (r *refusals) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.requests)
+}
+
+func (r *refusals) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		answer, err := next.RoundTrip(request)
+		if err == nil && answer.StatusCode == http.StatusForbidden {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.requests = append(r.requests, request.Method+" "+request.URL.String())
+		}
+		return answer, err
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// useAll lets every controller do what it is for.
+func useAll(t *testing.T, api client.Client, ns, node string) {
+	t.Helper()
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: name} }
+	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: named(node)}
+	await(t, "what the daemon reports", func() string {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(state), state); err != nil {
+			return err.Error()
+		}
+		state.Status.Interfaces = []sriovv1.InterfaceExt{{
+			Name: "ens1f0", PciAddress: "0000:d8:00.0", Driver: "mlx5_core", Vendor: "15b3", DeviceID: "1017", TotalVfs: 16, Mtu: 1500, LinkType: "ETH",
+		}}
+		if err := api.Status().Update(t.Context(), state); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	policy := &sriovv1.SriovNetworkNodePolicy{ObjectMeta: named("policy"), Spec: sriovv1.SriovNetworkNodePolicySpec{
+		ResourceName: "vfs", NumVfs: 4, NodeSelector: map[string]string{}, NicSelector: sriovv1.SriovNetworkNicSelector{PfNames: []string{"ens1f0"}},
+	}}
+	network := &sriovv1.SriovNetwork{ObjectMeta: named("network"), Spec: sriovv1.SriovNetworkSpec{ResourceName: "vfs"}}
+	// One that has to be put elsewhere, which takes a finalizer.
+	elsewhere := &sriovv1.SriovNetwork{ObjectMeta: named("elsewhere"), Spec: sriovv1.SriovNetworkSpec{ResourceName: "vfs", NetworkNamespace: "default"}}
+	pool := &sriovv1.SriovNetworkPoolConfig{ObjectMeta: named("pool")}
+	claims := &corev1.ConfigMap{ObjectMeta: named(sriovv1.ConfigMapSriovConfig), Data: map[string]string{node: "a: [broken"}}
+	for _, o := range []client.Object{policy, network, elsewhere, pool, claims} {
+		if err := api.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready := func(conditions []metav1.Condition) string {
+		if c := meta.FindStatusCondition(conditions, sriovv1.ConditionReady); c == nil {
+			return "without a condition Ready"
+		}
+		return ""
+	}
+	config := &sriovv1.SriovOperatorConfig{ObjectMeta: named(sriovv1.DefaultConfigName)}
+	plugin, daemon := &corev1.ConfigMap{ObjectMeta: named(sriovv1.ConfigMapDevicePluginConfig)}, &appsv1.DaemonSet{ObjectMeta: named("sriov-network-config-daemon")}
+	labelled := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}
+	for _, want := range []struct {
+		object client.Object
+		wrong  func() string
+	}{
+		{policy, func() string { return ready(policy.Status.Conditions) }},
+		{network, func() string { return ready(network.Status.Conditions) }},
+		{elsewhere, func() string {
+			if len(elsewhere.Finalizers) == 0 {
+				return "without a finalizer"
+			}
+			return ready(elsewhere.Status.Conditions)
+		}},
+		{pool, func() string { return ready(pool.Status.Conditions) }},
+		{config, func() string {
+			if !meta.IsStatusConditionTrue(config.Status.Conditions, sriovv1.ConditionReady) {
+				return "not ready"
+			}
+			return ""
+		}},
+		{plugin, func() string {
+			if plugin.Data[node] == "" {
+				return "without the node"
+			}
+			return ""
+		}},
+		{daemon, func() string { return "" }},
+		{labelled, func() string {
+			if labelled.Labels[sriovv1.LabelDevicePlugin] != sriovv1.LabelDevicePluginEnabled {
+				return "without the label"
+			}
+			return ""
+		}},
+	} {
+		await(t, fmt.Sprintf("%T %s", want.object, want.object.GetName()), func() string {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(want.object), want.object); err != nil {
+				return err.Error()
+			}
+			return want.wrong()
+		})
+	}
+	for _, o := range []client.Object{policy, elsewhere} {
+		if err := api.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		await(t, fmt.Sprintf("the end of %T %s", o, o.GetName()), func() string {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); client.IgnoreNotFound(err) != nil || err == nil {
+				return fmt.Sprintf("there: %v", err)
+			}
+			return ""
+		})
 	}
 }
 

@@ -69,7 +69,6 @@ func readOptions(args []string, env func(string) string, out io.Writer) (options
 	if o.Operands, err = readOperands(env); err != nil {
 		return o, err
 	}
-	o.Operands.Namespace = o.Namespace
 	switch {
 	case set.NArg() > 0:
 		return o, fmt.Errorf("argument %q is not known; there are only flags", set.Arg(0))

@@ -82,7 +82,6 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 			}
 			want := defaults
 			test.want(&want)
-			want.Operands.Namespace = want.Namespace
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("options (-want +got):\n%s", diff)
 			}

@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
@@ -111,6 +112,8 @@ func TestTheChartInstallsWhatDeployInstalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// It runs before an uninstallation, and is gone afterwards.
+	delete(got, "Job/"+install.Name+"-cleanup")
 	if diff := cmp.Diff(installed(t), got); diff != "" {
 		t.Errorf("installed (-deploy +chart):\n%s", diff)
 	}
@@ -181,6 +184,21 @@ func TestTheOperatorReadsEveryVariableThatTheChartSets(t *testing.T) {
 	spec, _, err := unstructured.NestedMap(got["SriovOperatorConfig/default"], "spec")
 	if err != nil || !maps.Equal(spec, map[string]any{"enableInjector": true}) {
 		t.Errorf("the operator configuration has %v, %v", spec, err)
+	}
+}
+
+func TestTheOperatorConfigurationGoesBeforeTheOperator(t *testing.T) {
+	got, err := render(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job batchv1.Job
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(got["Job/"+install.Name+"-cleanup"], &job); err != nil {
+		t.Fatal(err)
+	}
+	pod := job.Spec.Template.Spec
+	if job.Annotations["helm.sh/hook"] != "pre-delete" || pod.ServiceAccountName != install.Name || !slices.Equal(pod.Containers[0].Command, []string{install.Name, "cleanup"}) {
+		t.Errorf("before an uninstallation %v runs %v as %q", job.Annotations, pod.Containers[0].Command, pod.ServiceAccountName)
 	}
 }
 

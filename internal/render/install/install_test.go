@@ -83,12 +83,23 @@ func marshal(t *testing.T, value any) string {
 func files(t *testing.T) map[string]string {
 	t.Helper()
 	return map[string]string{
-		"deploy/rbac.yaml":                          head + text(t, install.Accounts(sriovv1.DefaultNamespace)...),
-		"deploy/operator.yaml":                      head + text(t, install.Workload()...),
+		"deploy/rbac.yaml":                          head + text(t, inDefault(install.Accounts(sriovv1.DefaultNamespace))...),
+		"deploy/operator.yaml":                      head + text(t, inDefault(install.Workload())...),
 		"deploy/sriov-operator-config-default.yaml": head + text(t, install.Config()),
 		chart + "/rules/everywhere.yaml":            head + ruleText(t, install.Everywhere()),
 		chart + "/rules/namespace.yaml":             head + ruleText(t, install.InNamespace()),
 	}
+}
+
+// inDefault puts objects into the usual namespace. Kustomize finds the account of a
+// binding, and with it moves the binding's subject, only by its name and namespace.
+func inDefault(objects []operand.Object) []operand.Object {
+	for _, o := range objects {
+		if !strings.HasPrefix(operand.RefOf(o).Kind, "ClusterRole") {
+			o.SetNamespace(sriovv1.DefaultNamespace)
+		}
+	}
+	return objects
 }
 
 func TestTheFilesAreFresh(t *testing.T) {

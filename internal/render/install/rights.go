@@ -67,6 +67,7 @@ func InNamespace() []Right {
 		rule("what every node should be", ours, of("sriovnetworknodestates"), append(slices.Clone(read), "create", "update", "patch", "delete")),
 		rule("whether the device plugin's configuration of a node was stored", ours, of("sriovnetworknodestates/status"), of("patch")),
 		rule("the operator configuration and its finalizer", ours, of("sriovoperatorconfigs"), append(slices.Clone(read), "patch")),
+		rule("it is deleted before the operator is", ours, of("sriovoperatorconfigs"), of("delete"), sriovv1.DefaultConfigName),
 		rule("what became of the operator configuration", ours, of("sriovoperatorconfigs/status"), of("patch")),
 		rule("the NIC list and sriov-configmap, which may have any name", "", of("configmaps"), read),
 		rule("what each node's device plugin reads", "", of("configmaps"), of("create", "patch", "delete"), deviceplugin.Mounts(pluginConfigs)...),

@@ -28,6 +28,9 @@ const (
 	osReleaseVolume = "os-release"
 )
 
+// usualKubeletDir is the kubelet's root folder unless it is told otherwise.
+const usualKubeletDir = "/var/lib/kubelet"
+
 // Environment variables that the daemon cannot work without.
 const (
 	envNodeName  = "NODE_NAME"
@@ -129,6 +132,10 @@ func (r *renderer) daemonArgs() []string {
 	}
 	if r.gates.bridges {
 		args = append(args, "--manage-software-bridges")
+	}
+	if r.KubeletDir != usualKubeletDir {
+		// Below the host's root: there the kubelet says which pods hold which VFs.
+		args = append(args, "--kubelet-dir="+r.KubeletDir)
 	}
 	return args
 }

@@ -150,7 +150,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.OperatorServiceAccount, operatorName)
 	def(&s.ResourcePrefix, sriovv1.DefaultResourcePrefix)
 	def(&s.CNIBinDir, "/var/lib/cni/bin")
-	def(&s.KubeletDir, "/var/lib/kubelet")
+	def(&s.KubeletDir, usualKubeletDir)
 	def(&s.Certificates.WebhookSecret, "operator-webhook-cert")
 	def(&s.Certificates.InjectorSecret, "network-resources-injector-cert")
 	def(&s.Certificates.ExporterSecret, "metrics-exporter-cert")

@@ -155,6 +155,7 @@ func TestVFsThatNobodyHoldsAreTakenWithoutADrain(t *testing.T) {
 	n.start()
 	n.want(pf(0, 2), pf(1, 2))
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.awaitMirror(sriovv1.DrainIdle)
 	n.pods.set(nil, n.hold("web", 0, 1))
 	n.proxy.Reset()
 	n.want(pf(0, 2), pf(1, 3))

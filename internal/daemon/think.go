@@ -65,9 +65,19 @@ func (d *daemon) lookNow(ctx context.Context) {
 	m.seen = &seen
 	m.pods, m.podsErr = d.o.Holders.Pods(ctx)
 	m.noteHolders()
-	if m.podsErr != nil {
-		d.log.Warn("it is not known who holds VFs", "err", m.podsErr)
+	d.complain(m.podsErr)
+}
+
+// complain logs that it is not known who holds VFs, once for each cause.
+func (d *daemon) complain(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
 	}
+	if text != "" && text != d.machine.complaint {
+		d.log.Warn("it is not known who holds VFs", "err", err)
+	}
+	d.machine.complaint = text
 }
 
 // retryLook is how long after a look that failed another follows.

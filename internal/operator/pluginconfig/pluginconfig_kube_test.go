@@ -206,3 +206,37 @@ func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {
 		}
 	}
 }
+
+func TestW9ADaemonIsToldThatItsDevicePluginWouldReadSomethingElse(t *testing.T) {
+	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-node"}}
+	if err := api.Create(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	store, _ := start(t, ns)
+	last := ""
+	differs := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(state), state); err != nil {
+				t.Fatal(err)
+			}
+			if got := state.Annotations[sriovv1.AnnotationDevicePluginConfig]; got != last {
+				last = got
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the annotation is still %q", what, last)
+			}
+		}
+	}
+	store.Put(state.Name, "one")
+	differs("the first configuration")
+	store.Put(state.Name, "another")
+	differs("another configuration")
+	store.Drop(state.Name)
+	differs("none")
+	if last != "" {
+		t.Errorf("nothing is stored, and the annotation is %q", last)
+	}
+}

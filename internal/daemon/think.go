@@ -26,11 +26,12 @@ type machine struct {
 	// burst is when the first event came that was not yet followed by a look.
 	burst time.Time
 	// looked is when it was looked at last, and seen what was seen; nil before.
-	looked  time.Time
-	seen    *converge.Observation
-	err     error
-	pods    []holders.Pod
-	podsErr error
+	looked    time.Time
+	seen      *converge.Observation
+	err       error
+	pods      []holders.Pod
+	podsErr   error
+	complaint string // of podsErr, as it was logged
 	// left is when a pod was last seen to hold a VF.
 	left map[hw.PCIAddr]time.Time
 }

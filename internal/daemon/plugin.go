@@ -22,16 +22,16 @@ import (
 // and go is in it.
 func fingerprint(want desired.Node, inv hw.Inventory, config string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, config)
+	fmt.Fprintf(h, "%s\n", config)
 	for _, pf := range want.PFs() {
 		saw, ok := inv.PF(pf.Addr)
 		if !ok {
 			continue
 		}
-		fmt.Fprintln(h, saw.Addr, saw.Netdev, saw.LinkType)
+		fmt.Fprintf(h, "%s %s %s\n", saw.Addr, saw.Netdev, saw.LinkType)
 		for i := range saw.VFs {
 			vf := &saw.VFs[i]
-			fmt.Fprintln(h, vf.Index, vf.Addr, vf.VendorID, vf.DeviceID, vf.Driver, vf.VDPA)
+			fmt.Fprintf(h, "%d %s %s %s %s %s\n", vf.Index, vf.Addr, vf.VendorID, vf.DeviceID, vf.Driver, vf.VDPA)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

@@ -238,14 +238,13 @@ func taking(f Facts) Move {
 	if m, ok := turn(f, AskDrain, askedBecause(f.Need)); !ok {
 		return m
 	}
-	switch f.Need {
-	case Held:
+	if f.Need == Held {
 		return Move{Do: Wait, Why: reason.PodsLeaving}
-	case Overdue:
-		return Move{Do: GiveBack, Why: reason.PodsStay}
-	default:
-		return Move{Do: Apply, Why: reason.DrainGranted}
 	}
+	if f.Need == Overdue {
+		return Move{Do: GiveBack, Why: reason.PodsStay}
+	}
+	return Move{Do: Apply, Why: reason.DrainGranted}
 }
 
 func askedBecause(n Need) reason.Reason {

@@ -20,7 +20,7 @@ type level struct {
 
 func newLevel(flag int) *level {
 	l := &level{flag: flag}
-	l.LevelVar.Set(slog.Level(-flag))
+	l.Set(slog.Level(-flag))
 	return l
 }
 
@@ -30,7 +30,7 @@ func (l *level) follow(log logr.Logger, wanted int) {
 	if int(was) == wanted {
 		return
 	}
-	l.LevelVar.Set(slog.Level(-max(l.flag, wanted)))
+	l.Set(slog.Level(-max(l.flag, wanted)))
 	// Other software looks for these words.
 	log.Info("Set log verbose level", "new-level", wanted, "current-level", int(was))
 }

@@ -18,7 +18,6 @@ import (
 const (
 	envClusterType    = "CLUSTER_TYPE"
 	envCertManager    = "ADMISSION_CONTROLLERS_CERTIFICATES_CERT_MANAGER_ENABLED"
-	envPullSecrets    = "IMAGE_PULL_SECRETS"
 	envResourcePrefix = "RESOURCE_PREFIX"
 	envMetricsPort    = "METRICS_EXPORTER_PORT"
 	envAPIServerPort  = "API_SERVER_PORT"
@@ -53,7 +52,7 @@ func readOperands(env func(string) string) (operand.Settings, error) {
 	}
 	s.DevMode, s.ExternalDrainer = switches["DEV_MODE"], switches["USE_EXTERNAL_DRAINER"]
 	s.Metrics.Rules = switches["METRICS_EXPORTER_PROMETHEUS_DEPLOY_RULES"]
-	s.PullSecrets = append(s.PullSecrets, strings.FieldsFunc(env(envPullSecrets), func(r rune) bool { return r == ',' || r == ' ' })...)
+	s.PullSecrets = append(s.PullSecrets, strings.FieldsFunc(env("IMAGE_PULL_SECRETS"), func(r rune) bool { return r == ',' || r == ' ' })...)
 	if err := readPlatform(&s, env(envClusterType), switches[envCertManager]); err != nil {
 		return s, err
 	}

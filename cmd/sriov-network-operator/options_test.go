@@ -45,7 +45,7 @@ func TestOptionsComeFromFlagsThenFromTheEnvironmentThenFromDefaults(t *testing.T
 		"a delay that is no number":       {env: map[string]string{envStaleDelay: "soon"}, want: func(*options) {}},
 		"how things are deployed": {
 			env: map[string]string{
-				envClusterType: "openshift", envResourcePrefix: "mellanox.com", envMetricsPort: "9111", envPullSecrets: "a,b", "DEV_MODE": "TRUE",
+				envClusterType: "openshift", envResourcePrefix: "mellanox.com", envMetricsPort: "9111", "IMAGE_PULL_SECRETS": "a,b", "DEV_MODE": "TRUE",
 				"SRIOV_DEVICE_PLUGIN_IMAGE": "plugin:1",
 			},
 			want: func(o *options) {

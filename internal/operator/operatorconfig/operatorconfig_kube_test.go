@@ -444,8 +444,11 @@ func TestKindsThatTheClusterLacksAreNamedAndUsedOnceTheyAreThere(t *testing.T) {
 	r.edit(monitor, func(o *unstructured.Unstructured) { set(t, o, []any{}, "spec", "endpoints") })
 	r.await(func() error {
 		endpoints, _, err := unstructured.NestedSlice(r.get(monitor).Object, "spec", "endpoints")
-		if err != nil || len(endpoints) != 1 {
-			return fmt.Errorf("the ServiceMonitor has %v, %v", endpoints, err)
+		if err != nil {
+			return err
+		}
+		if len(endpoints) != 1 {
+			return fmt.Errorf("the ServiceMonitor has %v", endpoints)
 		}
 		return nil
 	})

@@ -178,11 +178,12 @@ func (r *rig) uninstall() {
 		r.t.Error(err)
 	}
 	r.await(func() error {
-		err := r.api.Get(ctx, client.ObjectKeyFromObject(config), config)
-		if apierrors.IsNotFound(err) {
-			return nil
+		config := r.config()
+		err := client.IgnoreNotFound(r.api.Get(ctx, client.ObjectKeyFromObject(config), config))
+		if err == nil && config.UID != "" {
+			err = fmt.Errorf("the operator configuration is there, with the finalizers %v", config.Finalizers)
 		}
-		return fmt.Errorf("the operator configuration is there: %v, %v", config.Finalizers, err)
+		return err
 	})
 }
 

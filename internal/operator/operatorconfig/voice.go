@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -60,12 +61,11 @@ func (v *voice) tell(ctx context.Context, config *sriovv1.SriovOperatorConfig, v
 	}
 	// The uid keeps the status from a successor of the same name.
 	object := apply.SriovOperatorConfig(config.Name, config.Namespace).WithUID(config.UID).WithStatus(status)
-	err := v.client.Status().Apply(ctx, object, client.FieldOwner(fieldManager), client.ForceOwnership)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("apply the status of the operator configuration: %w", err)
-	}
-	if err != nil {
+	switch err := v.client.Status().Apply(ctx, object, client.FieldOwner(fieldManager), client.ForceOwnership); {
+	case apierrors.IsNotFound(err):
 		return nil // it is gone and needs no telling
+	case err != nil:
+		return fmt.Errorf("apply the status of the operator configuration: %w", err)
 	}
 	v.said, v.uid = after, config.UID
 	if object.ResourceVersion != nil {

@@ -44,6 +44,7 @@ func BenchmarkOperator(b *testing.B) {
 
 // on is the fleet for another benchmark.
 func (f *fleet) on(b *testing.B) *fleet {
+	b.Helper()
 	other := *f
 	other.b = b
 	return &other

@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -66,7 +65,6 @@ type turns struct {
 	proxy *proxy.Proxy
 	names []string
 
-	mu sync.Mutex
 	// held are told of changes of current-state, by node.
 	held map[string]chan string
 }

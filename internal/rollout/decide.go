@@ -103,7 +103,7 @@ func settled(m *member) (Move, Cause) {
 	switch {
 	case m.External:
 		return Leave, NoCause
-	case !m.Asks && m.Held != Idle:
+	case !m.Asks && (m.Held != Idle || m.Slot):
 		return Finish, NoCause
 	case !m.Asks:
 		return Rest, NoCause

@@ -62,9 +62,9 @@ func TestWhoGoes(t *testing.T) {
 			nodes: []rollout.Node{{Name: "a", Asks: true}, {Name: "b", Asks: true, Slot: true}},
 			want:  "a wait (full), b keep",
 		},
-		"a slot of a node that asks for nothing and has nothing is free": {
+		"a slot is taken until it was given back, whatever else shows": {
 			nodes: []rollout.Node{{Name: "a", Asks: true}, {Name: "b", Slot: true}},
-			want:  "a go, b rest",
+			want:  "a wait (full), b finish",
 		},
 		"a node is out until it was put back": {
 			nodes: []rollout.Node{{Name: "a", Asks: true}, {Name: "b", Held: rollout.Drained}},

@@ -24,7 +24,8 @@ type Node struct {
 	// Asks: the node wants to be taken out, or to stay out.
 	Asks bool
 	Held Held
-	// Slot: the node was given a slot, even if nothing else shows it yet.
+	// Slot: the node was given a slot and has not given it back for all that is known,
+	// even if Held does not show it yet, or not any more.
 	Slot   bool
 	Health Health
 	// Cordoned: somebody else cordoned the node.

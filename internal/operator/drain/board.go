@@ -27,6 +27,8 @@ type board struct {
 // turn is what was decided about a node, and what carrying it out depends on.
 type turn struct {
 	rollout.Verdict
+	// held is how far the node was, as far as was known.
+	held rollout.Held
 	// since is when the node began to wait.
 	since time.Time
 	// waits says for people why the node waits.

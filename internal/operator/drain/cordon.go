@@ -51,7 +51,7 @@ func (r *reconciler) cordon(ctx context.Context, node *corev1.Node) error {
 
 // putBack undoes cordon, and no cordon of anybody else. The node may be from the cache.
 func (r *reconciler) putBack(ctx context.Context, node *corev1.Node) error {
-	if node.Annotations[sriovv1.AnnotationCordoned] == "" && !slices.ContainsFunc(node.Spec.Taints, isDraining) {
+	if !closed(node) {
 		return nil
 	}
 	fresh := &corev1.Node{}
@@ -70,6 +70,11 @@ func (r *reconciler) putBack(ctx context.Context, node *corev1.Node) error {
 	}
 	g.Spec.Taints = slices.DeleteFunc(slices.Clone(fresh.Spec.Taints), isDraining)
 	return r.set(ctx, fresh, g)
+}
+
+// closed reports whether we keep pods from the node.
+func closed(node *corev1.Node) bool {
+	return node.Annotations[sriovv1.AnnotationCordoned] != "" || slices.ContainsFunc(node.Spec.Taints, isDraining)
 }
 
 func isDraining(t corev1.Taint) bool { return t.Key == sriovv1.TaintDraining }

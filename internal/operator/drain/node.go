@@ -63,14 +63,14 @@ func (r *reconciler) carryOut(ctx context.Context, t turn, node *corev1.Node, st
 		return reconcile.Result{}, r.finish(ctx, name)
 	case rollout.Wait:
 		r.pods.end(name)
-		if err := r.putBack(ctx, node); err != nil {
+		if err := r.tidy(ctx, node); err != nil {
 			return reconcile.Result{}, err
 		}
 		return reconcile.Result{}, r.say(ctx, state, marks{since: sinceOr(state, t.since), message: r.waits(name, t)})
 	case rollout.Rest:
 		r.pods.end(name)
 		r.blocks(name, t.Pool, "")
-		if err := r.putBack(ctx, node); err != nil {
+		if err := r.tidy(ctx, node); err != nil {
 			return reconcile.Result{}, err
 		}
 		if request := node.Annotations[sriovv1.AnnotationNodeDrain]; !known(request) {
@@ -118,8 +118,8 @@ func (r *reconciler) drain(ctx context.Context, name string, t turn) (reconcile.
 	case held == rollout.Drained:
 		r.pods.end(name)
 		return reconcile.Result{}, nil
-	case !asks(request), held == rollout.Idle && r.board.isReleased(name):
-		return reconcile.Result{}, nil // it is being decided anew
+	case !asks(request), held == rollout.Idle && (t.held != rollout.Idle || r.board.isReleased(name)):
+		return reconcile.Result{}, nil // that was decided on what is past, and will be anew
 	case held == rollout.Idle:
 		if err := r.say(ctx, state, marks{held: sriovv1.Draining, since: r.options.Now()}); err != nil {
 			return reconcile.Result{}, err
@@ -177,8 +177,8 @@ func (r *reconciler) yield(ctx context.Context, name, pool string) error {
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if heldOf(state) != rollout.Draining {
-		return nil // it has left meanwhile, or the cache does not show yet that it was put back
+	if heldOf(state) != rollout.Draining || r.options.Now().Before(sinceOf(state).Add(r.options.Deadline)) {
+		return nil // that was decided on what is past, and will be anew
 	}
 	why := r.board.obstacle(name)
 	if why == "" {
@@ -200,6 +200,19 @@ func (r *reconciler) yield(ctx context.Context, name, pool string) error {
 	return nil
 }
 
+// tidy takes our cordon from a node that has no turn, if that is so in the API, too. The
+// node is from the cache.
+func (r *reconciler) tidy(ctx context.Context, node *corev1.Node) error {
+	if !closed(node) {
+		return nil
+	}
+	fresh, state, err := r.fresh(ctx, node.Name)
+	if err != nil || heldOf(state) != rollout.Idle {
+		return client.IgnoreNotFound(err)
+	}
+	return r.putBack(ctx, fresh)
+}
+
 // finish puts a node back that asks for nothing any more.
 func (r *reconciler) finish(ctx context.Context, name string) error {
 	node, state, err := r.fresh(ctx, name)
@@ -219,6 +232,7 @@ func (r *reconciler) finish(ctx context.Context, name string) error {
 		return err
 	}
 	r.board.release(name)
+	r.rollouts.Add(sriovv1.DefaultConfigName, gather) // no watch tells of a turn that was never begun
 	if was != rollout.Idle {
 		ctrl.LoggerFrom(ctx).Info("a node is back", "node", name)
 		r.tell(state, corev1.EventTypeNormal, actionComplete, "the node is back in service")

@@ -33,12 +33,7 @@ func (r *reconciler) reconcileRollout(ctx context.Context, _ reconcile.Request) 
 		pools[i] = p.pools[i].Pool
 	}
 	decided := rollout.Decide(pools, p.nodes, now, r.options.Deadline)
-	holders := map[string]string{}
-	for _, v := range decided.Verdicts {
-		if v.Move.HasSlot() {
-			holders[v.Node] = v.Pool
-		}
-	}
+	holders := holdersOf(p, decided)
 	if err := r.slots.swap(ctx, holders); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -61,6 +56,22 @@ func (r *reconciler) reconcileRollout(ctx context.Context, _ reconcile.Request) 
 	return reconcile.Result{RequeueAfter: max(time.Millisecond, decided.Again.Sub(now))}, nil
 }
 
+// holdersOf are the nodes that have a slot from now on. One that only looks as if it had a
+// turn gets none: what the cache shows may be long ago, and it counts as it is.
+func holdersOf(p picture, decided rollout.Rollout) map[string]string {
+	had := map[string]bool{}
+	for _, n := range p.nodes {
+		had[n.Name] = n.Slot
+	}
+	out := map[string]string{}
+	for _, v := range decided.Verdicts {
+		if v.Move == rollout.Go || v.Move.HasSlot() && had[v.Node] {
+			out[v.Node] = v.Pool
+		}
+	}
+	return out
+}
+
 // turns are what was decided, by node, with what carrying it out depends on.
 func turns(p picture, decided rollout.Rollout) map[string]turn {
 	scopes := map[string]sriovv1.DisruptionScope{rollout.BuiltIn: sriovv1.DisruptionScopeAffectedPods}
@@ -75,15 +86,15 @@ func turns(p picture, decided rollout.Rollout) map[string]turn {
 			shared[s.Node] = s.Pools
 		}
 	}
-	since := make(map[string]time.Time, len(p.nodes))
+	saw := make(map[string]rollout.Node, len(p.nodes))
 	for _, n := range p.nodes {
-		since[n.Name] = n.Since
+		saw[n.Name] = n
 	}
 	out := make(map[string]turn, len(decided.Verdicts))
 	for _, v := range decided.Verdicts {
-		t := turn{Verdict: v, scope: scopes[v.Pool], only: p.only, settings: p.settings}
+		t := turn{Verdict: v, held: saw[v.Node].Held, scope: scopes[v.Pool], only: p.only, settings: p.settings}
 		if v.Move == rollout.Wait {
-			t.since, t.waits = since[v.Node], waiting(v.Cause, reports[v.Pool], shared[v.Node])
+			t.since, t.waits = saw[v.Node].Since, waiting(v.Cause, reports[v.Pool], shared[v.Node])
 		}
 		out[v.Node] = t
 	}

@@ -480,6 +480,27 @@ func TestATurnThatWasGrantedAndNotWrittenCounts(t *testing.T) {
 	r.awaitMessage(second, "waits for its turn")
 }
 
+func TestASlotIsFreeOnlyOnceItsNodeIsBackHoweverLateTheCacheIs(t *testing.T) {
+	r := newRig(t, plane.Cluster(t))
+	r.pool("p", atMost(1))
+	idle := func(n *corev1.Node, s *sriovv1.SriovNetworkNodeState) {
+		n.Annotations[sriovv1.AnnotationNodeDrain] = sriovv1.DrainIdle
+		s.Annotations = map[string]string{sriovv1.AnnotationCurrentState: sriovv1.DrainIdle}
+	}
+	first, second := r.node("a", in("p"), idle), r.node("b", in("p"), idle)
+	// The operator learns of requests at once, and of what it has granted late.
+	r.rules = []proxy.Rule{{Match: proxy.On("sriovnetworknodestates", "watch"), Fault: proxy.Delay{By: 4 * time.Second}}}
+	r.start()
+	r.ask(first, sriovv1.DrainRequired)
+	r.awaitHeld(first, sriovv1.DrainComplete)
+	r.ask(second, sriovv1.DrainRequired)
+	r.ask(first, sriovv1.DrainIdle)
+	r.awaitHeld(second, sriovv1.DrainComplete)
+	if n, state := r.look(first); state.Annotations[sriovv1.AnnotationCurrentState] != sriovv1.DrainIdle || gate(n) != "" {
+		t.Errorf("the second node is free and the first is %q, %s", state.Annotations[sriovv1.AnnotationCurrentState], gate(n))
+	}
+}
+
 func TestTheOnlyNodeIsRestartedWithoutADrain(t *testing.T) {
 	r := newRig(t, kube.Start(t))
 	r.start()

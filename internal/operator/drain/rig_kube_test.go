@@ -58,6 +58,8 @@ type rig struct {
 	ns      string
 	api     client.WithWatch
 	proxy   *proxy.Proxy
+	// rules are what operators that start suffer from the beginning.
+	rules []proxy.Rule
 }
 
 // newRig makes a namespace without an operator.
@@ -84,7 +86,7 @@ func (r *rig) start(edits ...func(*drain.Options)) (*proxy.Proxy, func()) {
 		r.t.Fatal(err)
 	}
 	skip := true
-	hostile := proxy.New(1)
+	hostile := proxy.New(1, r.rules...)
 	mgr, err := ctrl.NewManager(r.cluster.Behind(r.t, hostile), ctrl.Options{
 		Scheme: scheme, Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{r.ns: {}}},
 		Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: &skip},

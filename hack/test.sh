@@ -42,6 +42,8 @@ kube() {
 
 vm() {
 	go run ./test/vm/cmd/vmrig build
+	# Machines that are nodes of a cluster need one.
+	go run ./test/kube/cmd/kuberig build
 	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... ./test/docs/ 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
 }
 

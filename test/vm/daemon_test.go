@@ -1,0 +1,426 @@
+// SPDX-FileCopyrightText: The SR-IOV Network Operator authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build vm
+
+package vm_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/test/kube"
+	"github.com/kubeovn/sriov-network-operator/test/vm"
+)
+
+const (
+	module = "github.com/kubeovn/sriov-network-operator/"
+	// worker is the node that the machine is, and patience how long a change of it may take.
+	worker   = "worker"
+	patience = 4 * time.Minute
+)
+
+// unit runs the daemon as a service of the machine, so that a killed one comes back.
+const unit = `[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/usr/local/bin/daemon start --node-name=worker --host=/ --kubeconfig=/etc/kubeconfig
+Restart=always
+RestartSec=100ms
+[Install]
+WantedBy=multi-user.target
+`
+
+const kubeletUnit = `[Service]
+ExecStart=/usr/local/bin/kubelet /var/lib/kubelet/pod-resources/kubelet.sock /etc/pods.json
+[Install]
+WantedBy=multi-user.target
+`
+
+// clusterNode is a machine with the daemon, which belongs to a cluster with the operator.
+type clusterNode struct {
+	applier
+	t       *testing.T
+	cluster *kube.Cluster
+	api     client.WithWatch
+}
+
+// newClusterNode starts a control plane, the operator, a machine and its daemon. The machine's
+// pods are none.
+func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
+	t.Helper()
+	cluster := kube.Start(t)
+	api := strings.TrimPrefix(cluster.Config().Host, "https://")
+	n := &clusterNode{
+		applier: applier{vm.Start(t, append(options, vm.Forward(api))...)}, t: t, cluster: cluster, api: cluster.Client(),
+	}
+	n.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: worker, Labels: map[string]string{
+		corev1.LabelOSStable: "linux", sriovv1.LabelSriovCapable: sriovv1.LabelSriovCapableTrue,
+	}}})
+	n.ready()
+	n.create(&sriovv1.SriovOperatorConfig{ObjectMeta: inOurs(sriovv1.DefaultConfigName)})
+	n.runOperator()
+	for path, pkg := range map[string]string{"/usr/local/bin/daemon": "cmd/sriov-network-config-daemon", "/usr/local/bin/kubelet": "test/vm/kubelet"} {
+		if err := n.Push(t.Context(), vm.Build(t, module+pkg), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.write("/etc/kubeconfig", n.kubeconfig())
+	n.write("/etc/systemd/system/daemon.service", []byte(unit))
+	n.write("/etc/systemd/system/kubelet.service", []byte(kubeletUnit))
+	n.hold()
+	n.Shell(t.Context(), "systemctl daemon-reload; systemctl enable --now kubelet daemon")
+	t.Cleanup(func() {
+		if t.Failed() {
+			r, err := n.Run(context.WithoutCancel(t.Context()), "journalctl", "-u", "daemon", "-n", "60", "--no-pager", "-o", "cat")
+			t.Logf("the daemon said, %v:\n%s", err, r.Stdout)
+		}
+	})
+	return n
+}
+
+// in is the same machine for a part of the test.
+func (n *clusterNode) in(t *testing.T) *clusterNode {
+	part := *n
+	part.t = t
+	return &part
+}
+
+func inOurs(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: sriovv1.DefaultNamespace, Name: name}
+}
+
+func (n *clusterNode) create(o client.Object) {
+	n.t.Helper()
+	if err := n.api.Create(n.t.Context(), o); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// ready says of the node what its kubelet would.
+func (n *clusterNode) ready() {
+	n.t.Helper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: worker}}
+	patch := `{"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}`
+	if err := n.api.Status().Patch(n.t.Context(), node, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *clusterNode) write(path string, content []byte) {
+	n.t.Helper()
+	if err := n.WriteFile(n.t.Context(), path, 0o600, content); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// kubeconfig is the administrator's, as the machine reaches the API server.
+func (n *clusterNode) kubeconfig() []byte {
+	n.t.Helper()
+	c, err := clientcmd.LoadFromFile(n.cluster.Kubeconfig())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, cluster := range c.Clusters {
+		cluster.Server, cluster.TLSServerName = "https://"+vm.ForwardAddress, "localhost"
+	}
+	text, err := clientcmd.Write(*c)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return text
+}
+
+// runOperator runs the operator's program on the host.
+func (n *clusterNode) runOperator() {
+	n.t.Helper()
+	log, err := os.Create(filepath.Join(n.t.TempDir(), "operator.log"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(n.t.Context(), vm.Build(n.t, module+"cmd/sriov-network-operator"),
+		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect=false")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+n.cluster.Kubeconfig())
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() {
+		_ = cmd.Wait() // the test's context has ended it
+		if n.t.Failed() {
+			said, _ := os.ReadFile(log.Name())
+			n.t.Logf("the operator said at last:\n%s", said[max(0, len(said)-8000):])
+		}
+	})
+}
+
+// heldBy is a pod that holds VFs, as the kubelet tells of it.
+type heldBy struct {
+	Namespace string   `json:"namespace"`
+	Name      string   `json:"name"`
+	Devices   []string `json:"devices"`
+}
+
+// hold makes these pods, and no others, hold VFs.
+func (n *clusterNode) hold(pods ...heldBy) {
+	n.t.Helper()
+	text, err := json.Marshal(append([]heldBy{}, pods...))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.write("/etc/pods.json", text)
+}
+
+// pod makes a pod that holds a VF of the first PF, and has its netdev in a namespace of its own.
+func (n *clusterNode) pod(index int) heldBy {
+	n.t.Helper()
+	name := fmt.Sprintf("pod%d", index)
+	n.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec:       corev1.PodSpec{NodeName: worker, Containers: []corev1.Container{{Name: "main", Image: "none"}}},
+	})
+	address := n.Shell(n.t.Context(), fmt.Sprintf(`udevadm settle
+		ip netns add %[1]s
+		ip link set enp1s0f0v%[2]d netns %[1]s
+		ip -n %[1]s link set enp1s0f0v%[2]d up
+		ip -n %[1]s addr add 192.0.2.1%[2]d/24 dev enp1s0f0v%[2]d
+		basename $(readlink /sys/class/net/enp1s0f0/device/virtfn%[2]d)`, name, index))
+	return heldBy{Namespace: "default", Name: name, Devices: []string{strings.TrimSpace(address)}}
+}
+
+// wish makes these policies the only ones.
+func (n *clusterNode) wish(policies ...string) {
+	n.t.Helper()
+	if err := n.api.DeleteAllOf(n.t.Context(), &sriovv1.SriovNetworkNodePolicy{}, client.InNamespace(sriovv1.DefaultNamespace)); err != nil {
+		n.t.Fatal(err)
+	}
+	for _, text := range policies {
+		p := &sriovv1.SriovNetworkNodePolicy{}
+		if err := yaml.Unmarshal([]byte(text), p); err != nil {
+			n.t.Fatal(err)
+		}
+		n.create(p)
+	}
+}
+
+// await waits for the node state to be as the test wants it: complaint is empty then.
+func (n *clusterNode) await(what string, complaint func(*sriovv1.SriovNetworkNodeState) string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	last := "there is no node state"
+	for ctx.Err() == nil {
+		w, err := n.api.Watch(ctx, &sriovv1.SriovNetworkNodeStateList{}, client.InNamespace(sriovv1.DefaultNamespace))
+		if err != nil {
+			continue // the API server is away
+		}
+		for e := range w.ResultChan() {
+			if s, ok := e.Object.(*sriovv1.SriovNetworkNodeState); ok && s.Name == worker {
+				if last = complaint(s); last == "" {
+					w.Stop()
+					return
+				}
+			}
+		}
+		w.Stop()
+	}
+	n.t.Fatalf("%s: still %s", what, last)
+}
+
+// synced waits until the node is as a spec with these groups asks, or with none.
+func (n *clusterNode) synced(groups int) {
+	n.t.Helper()
+	n.await("the node as desired", func(s *sriovv1.SriovNetworkNodeState) string {
+		have := 0
+		for _, pf := range s.Spec.Interfaces {
+			have += len(pf.VfGroups)
+		}
+		if have != groups {
+			return fmt.Sprintf("%d VF groups are asked for", have)
+		}
+		if s.Status.ObservedGeneration != s.Generation || s.Status.SyncStatus != sriovv1.SyncStatusSucceeded {
+			return fmt.Sprintf("%s of generation %d of %d: %s %+v", s.Status.SyncStatus, s.Status.ObservedGeneration, s.Generation, s.Status.LastSyncError, s.Status.Conditions)
+		}
+		return ""
+	})
+}
+
+func TestAPolicyInAClusterBecomesVirtualFunctions(t *testing.T) {
+	n := newClusterNode(t)
+	n.wish(policy("net", 4, "enp1s0f0, enp2s0f0"))
+	n.synced(2)
+	for _, pf := range []string{"enp1s0f0", "enp2s0f0"} {
+		n.want(t, pf, vfs(1500, repeat("igbvf", 4)...))
+	}
+
+	t.Run("killed in the middle", func(t *testing.T) {
+		n := n.in(t)
+		n.wish(policy("net", 7, "enp1s0f0", "mtu: 4000"), policy("dpdk", 3, "enp2s0f0", "deviceType: vfio-pci"))
+		for range 12 {
+			n.Shell(t.Context(), "sleep 0.7; pkill -KILL -x daemon || true")
+		}
+		n.synced(2)
+		n.want(t, "enp1s0f0", vfs(4000, repeat("igbvf", 7)...))
+		n.want(t, "enp2s0f0", vfs(1500, repeat("vfio-pci", 3)...))
+	})
+	t.Run("the API server goes away", func(t *testing.T) {
+		n := n.in(t)
+		n.wish(policy("net", 5, "enp1s0f0"))
+		n.await("a change under way", func(s *sriovv1.SriovNetworkNodeState) string {
+			if s.Status.SyncStatus == sriovv1.SyncStatusInProgress && s.Status.Plan != nil {
+				return ""
+			}
+			return string(s.Status.SyncStatus)
+		})
+		n.cluster.RestartServer(t)
+		n.synced(1)
+		n.want(t, "enp1s0f0", vfs(1500, repeat("igbvf", 5)...))
+		n.want(t, "enp2s0f0", vfs(1500))
+	})
+	t.Run("power fails in the middle", func(t *testing.T) {
+		n := n.in(t)
+		n.wish(policy("net", 6, "enp1s0f0, enp2s0f1"))
+		n.await("a change under way", func(s *sriovv1.SriovNetworkNodeState) string {
+			if s.Status.SyncStatus == sriovv1.SyncStatusInProgress && s.Status.Plan != nil {
+				return ""
+			}
+			return string(s.Status.SyncStatus)
+		})
+		if _, err := n.HardReset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, pf := range []string{"enp1s0f0", "enp2s0f1"} {
+			n.awaitKernel(pf, vfs(1500, repeat("igbvf", 6)...))
+		}
+		n.synced(2)
+	})
+	t.Run("nobody asks any more, while the daemon is down", func(t *testing.T) {
+		n := n.in(t)
+		n.Shell(t.Context(), "systemctl stop daemon")
+		n.wish()
+		n.Shell(t.Context(), "systemctl start daemon")
+		n.awaitKernel("enp1s0f0", vfs(1500))
+		n.synced(0)
+		n.want(t, "enp2s0f1", vfs(1500))
+	})
+}
+
+// awaitKernel waits until the kernel says this of a PF.
+func (n *clusterNode) awaitKernel(pf, want string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	got := ""
+	for ctx.Err() == nil {
+		if got = n.state(n.t, pf); got == want {
+			return
+		}
+		n.Shell(n.t.Context(), "udevadm settle")
+	}
+	n.t.Fatalf("%s is\n%s\nand not\n%s", pf, got, want)
+}
+
+// Two pods hold VFs 0 and 1. While VFs 2-6 change their driver, their traffic goes on and nobody asks them
+// to leave; when VF 1 itself is asked for, its pod is asked, and no other.
+func TestOnlyThePodsThatHoldWhatIsTakenMustLeave(t *testing.T) {
+	n := newClusterNode(t)
+	n.wish(policy("net", 7, "enp1s0f0"))
+	n.synced(1)
+	held := []heldBy{n.pod(0), n.pod(1)}
+	n.hold(held...)
+	n.Shell(t.Context(), "ip netns exec pod0 ping -q -c 3 -i 0.2 192.0.2.11")
+	var said bytes.Buffer
+	ping, err := n.Start(t.Context(), vm.Command{
+		Argv: []string{"ip", "netns", "exec", "pod0", "ping", "-q", "-i", "0.1", "192.0.2.11"}, Stdout: &said,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wish(policy("net", 7, "enp1s0f0#0-1"), policy("dpdk", 7, "enp1s0f0#2-6", "deviceType: vfio-pci"))
+	n.synced(2)
+	n.want(t, "enp1s0f0", vfs(1500, append(repeat("igbvf", 2), repeat("vfio-pci", 5)...)...))
+	n.Shell(t.Context(), "pkill -INT ping")
+	if _, err := ping.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), " 0% packet loss") {
+		t.Errorf("traffic was lost:\n%s", said.String())
+	}
+	for i := range held {
+		if leaving := n.leaves(i); leaving {
+			t.Errorf("pod%d must leave, and its VF is not taken", i)
+		}
+	}
+
+	n.wish(policy("net", 7, "enp1s0f0#0-0"), policy("dpdk", 7, "enp1s0f0#1-6", "deviceType: vfio-pci"))
+	n.awaitLeaving(1)
+	// The pod ends: its VF comes back, the kubelet forgets it, and so does the API server.
+	n.Shell(t.Context(), "ip netns del pod1; udevadm settle")
+	n.hold(held[0])
+	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "pod1"}}
+	if err := n.api.Delete(t.Context(), gone, client.GracePeriodSeconds(0)); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	n.synced(2)
+	n.want(t, "enp1s0f0", vfs(1500, append(repeat("igbvf", 1), repeat("vfio-pci", 6)...)...))
+	if n.leaves(0) {
+		t.Error("pod0 must leave, and its VF is not taken")
+	}
+	node := &corev1.Node{}
+	if err := n.api.Get(t.Context(), client.ObjectKey{Name: worker}, node); err != nil {
+		t.Fatal(err)
+	}
+	if node.Spec.Unschedulable {
+		t.Error("the node is still cordoned")
+	}
+}
+
+// leaves reports whether a pod was asked to leave, or is gone.
+func (n *clusterNode) leaves(index int) bool {
+	n.t.Helper()
+	p := &corev1.Pod{}
+	err := n.api.Get(n.t.Context(), client.ObjectKey{Namespace: "default", Name: fmt.Sprintf("pod%d", index)}, p)
+	if err != nil && !apierrors.IsNotFound(err) {
+		n.t.Fatal(err)
+	}
+	return err != nil || p.DeletionTimestamp != nil
+}
+
+// awaitLeaving waits until a pod is asked to leave.
+func (n *clusterNode) awaitLeaving(index int) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	w, err := n.api.Watch(ctx, &corev1.PodList{}, client.InNamespace("default"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if p, ok := e.Object.(*corev1.Pod); ok && p.Name == fmt.Sprintf("pod%d", index) && p.DeletionTimestamp != nil {
+			return
+		}
+		if n.leaves(index) {
+			return
+		}
+	}
+	n.t.Fatalf("pod%d was not asked to leave", index)
+}

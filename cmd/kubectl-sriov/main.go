@@ -23,6 +23,7 @@ import (
 var version string
 
 func main() {
+	thrifty()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second interrupt ends the process at once.
 	context.AfterFunc(ctx, stop)
@@ -36,6 +37,16 @@ func main() {
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
+}
+
+// enough is the memory, in bytes, up to which nothing is collected.
+const enough = 256 << 20
+
+// thrifty saves the collector's work: a run is short, and collecting would compete
+// with udev and the kernel for processors at the very moment when VFs appear.
+func thrifty() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(enough)
 }
 
 // called is how the command was called. kubectl replaces itself by its plugins,

@@ -43,7 +43,7 @@ func TestTheDemonstration(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	t.Log(out.String())
-	for _, name := range nodes {
+	for _, name := range nodes() {
 		var state sriovv1.SriovNetworkNodeState
 		if err := s.cluster.Client().Get(t.Context(), client.ObjectKey{Namespace: sriovv1.DefaultNamespace, Name: name}, &state); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ import (
 const description = "test/demo/machine.yaml"
 
 // nodes are the nodes of the demonstration.
-var nodes = []string{"node1", "node2", "node3"}
+func nodes() []string { return []string{"node1", "node2", "node3"} }
 
 // stage is a control plane with the operator and its daemons.
 type stage struct {
@@ -67,7 +67,7 @@ func newStage(ctx context.Context, b binaries.Builder, at folders) (*stage, erro
 }
 
 func (s *stage) raise(ctx, background context.Context) error {
-	for _, name := range nodes {
+	for _, name := range nodes() {
 		if err := s.cluster.Client().Create(ctx, newNode(name)); err != nil {
 			return fmt.Errorf("create node %s: %w", name, err)
 		}
@@ -79,7 +79,7 @@ func (s *stage) raise(ctx, background context.Context) error {
 	if err := s.operator(background); err != nil {
 		return err
 	}
-	for _, name := range nodes {
+	for _, name := range nodes() {
 		if err := s.daemon(background, name); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (s *stage) daemon(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", description, err)
 	}
-	machine.SetDelays(delays)
+	machine.SetDelays(delays())
 	log, err := os.Create(filepath.Join(s.logs, name+".log"))
 	if err != nil {
 		return fmt.Errorf("make a log: %w", err)
@@ -154,11 +154,13 @@ func (s *stage) daemon(ctx context.Context, name string) error {
 }
 
 // delays are about those of a ConnectX-5; bench/sim tells where they are from.
-var delays = sim.Delays{
-	NumVFs: 50 * time.Millisecond, AddVF: 60 * time.Millisecond, RemoveVF: 20 * time.Millisecond,
-	Bind: 180 * time.Millisecond, Unbind: 60 * time.Millisecond, Up: 30 * time.Millisecond, TCOffload: 20 * time.Millisecond,
-	Eswitch: 400 * time.Millisecond, EswitchVF: 30 * time.Millisecond, Module: 20 * time.Millisecond,
-	UdevReload: 20 * time.Millisecond, Udev: 20 * time.Millisecond,
+func delays() sim.Delays {
+	return sim.Delays{
+		NumVFs: 50 * time.Millisecond, AddVF: 60 * time.Millisecond, RemoveVF: 20 * time.Millisecond,
+		Bind: 180 * time.Millisecond, Unbind: 60 * time.Millisecond, Up: 30 * time.Millisecond, TCOffload: 20 * time.Millisecond,
+		Eswitch: 400 * time.Millisecond, EswitchVF: 30 * time.Millisecond, Module: 20 * time.Millisecond,
+		UdevReload: 20 * time.Millisecond, Udev: 20 * time.Millisecond,
+	}
 }
 
 // nobody holds a VF: the pods of simulated nodes do not run.
@@ -180,11 +182,11 @@ func (s *stage) awaitInventories(ctx context.Context) error {
 		if state, ok := e.Object.(*sriovv1.SriovNetworkNodeState); ok && len(state.Status.Interfaces) > 0 {
 			told[state.Name] = true
 		}
-		if len(told) == len(nodes) {
+		if len(told) == len(nodes()) {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%d of %d daemons did not publish their NICs in time: %w", len(nodes)-len(told), len(nodes), ctx.Err()), s.failures())
+	return errors.Join(fmt.Errorf("%d of %d daemons did not publish their NICs in time: %w", len(nodes())-len(told), len(nodes()), ctx.Err()), s.failures())
 }
 
 func (s *stage) failed(err error) {

@@ -98,6 +98,7 @@ func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
 
 // in is the same machine for a part of the test.
 func (n *clusterNode) in(t *testing.T) *clusterNode {
+	t.Helper()
 	part := *n
 	part.t = t
 	return &part

@@ -204,6 +204,7 @@ func TestOneNodesLabelChangeWritesOneNode(t *testing.T) {
 	want := map[string]int{
 		"update sriovnetworknodestates/":        1,
 		"patch configmaps/":                     1,
+		"patch sriovnetworknodestates/":         1, // its daemon learns which plugin configuration is stored
 		"patch nodes/":                          1, // the device plugin may run
 		"patch sriovnetworknodepolicies/status": 1,
 	}

@@ -113,6 +113,17 @@ func TestLotsDependOnTheSeedAndNotOnOtherRequests(t *testing.T) {
 	if hits < draws*25/100 || hits > draws*35/100 {
 		t.Errorf("a chance of 0.3 struck %d of %d", hits, draws)
 	}
+	streak, longest := 0, 0
+	for _, one := range alone {
+		if streak++; one == "-" {
+			streak = 0
+		}
+		longest = max(longest, streak)
+	}
+	// A thousand draws have one of nine now and then; ten in a row, time and again, is no chance.
+	if longest > 9 {
+		t.Errorf("a client that tries again is struck %d times in a row", longest)
+	}
 	if among, _ := draw(7, mine, other, other); !cmp.Equal(alone, among) {
 		t.Error("another client's requests change the lots")
 	}

@@ -321,7 +321,7 @@ func (d *daemon) ofPF(addr hw.PCIAddr, v *view, why reason.Reason) (reason.Reaso
 	if slices.ContainsFunc(v.Plan.Lanes, func(l plan.Lane) bool { return l.PF == addr }) {
 		return why, why.Sentence()
 	}
-	return reason.AsDesired, ""
+	return reason.AsDesired, "The PF is as desired."
 }
 
 // conditions are the daemon's conditions, in place of those before.

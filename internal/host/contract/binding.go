@@ -292,6 +292,10 @@ func unboundPF(c check) {
 	c.probe(c.pf.Addr)
 	c.awaitDriver(c.pf.Addr, own)
 	c.awaitNetdev(c.pf.Addr)
+	// It appears by the kernel's name, and what comes next finds it by its name.
+	if err := c.Udev.Settle(c.Context()); err != nil {
+		c.Fatal(err)
+	}
 }
 
 func writesOnlyWhatIs(c check) {

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -93,7 +94,7 @@ func TestOptionsComeFromFlagsAndTheEnvironment(t *testing.T) {
 		if err == nil || !strings.Contains(help.String(), "tls-cert-file") {
 			t.Errorf("%q: error %v and help %q", args, err, help.String())
 		}
-		if len(args) > 0 && args[0] == "--help" && err != flag.ErrHelp { //nolint:errorlint // it is this very error
+		if len(args) > 0 && args[0] == "--help" && !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("asking for help is %v", err)
 		}
 	}

@@ -6,6 +6,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -45,7 +46,7 @@ func AwaitConfig(ctx context.Context, config *rest.Config, namespace, pod string
 			done(errReleased)
 		}
 	})
-	if context.Cause(ctx) == errReleased { //nolint:errorlint // it is this one or that of the caller
+	if errors.Is(context.Cause(ctx), errReleased) {
 		log.Info("the node is configured")
 		return nil
 	}

@@ -43,7 +43,7 @@ func (f *Files) read(name, namespace string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer func() { _ = file.Close() }() // it was only read
 	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
 	for {
 		var doc json.RawMessage

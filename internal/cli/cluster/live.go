@@ -247,7 +247,7 @@ func (l *Live) watch(ctx context.Context, resource string, changed func()) error
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", l.at(resource), explain(err))
 	}
-	defer stream.Close() //nolint:errcheck // it was only read
+	defer func() { _ = stream.Close() }() // it was only read
 	decoder := json.NewDecoder(stream)
 	for {
 		var event struct {

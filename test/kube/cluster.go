@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/test/kube/binaries"
@@ -84,6 +86,8 @@ const startTime = 2 * time.Minute
 // Launch starts a control plane and returns when it can be used. It is Start
 // for programs that are no tests; they have to Close it.
 func Launch(ctx context.Context, b binaries.Builder, opts ...Option) (*Cluster, error) {
+	// Clients complain if nobody has set one. Who has set one before keeps it.
+	ctrllog.SetLogger(logr.Discard())
 	programs, err := b.Find()
 	if err != nil {
 		return nil, err
@@ -225,8 +229,8 @@ func (c *Cluster) Close() error {
 	return nil
 }
 
-// died reports which programs have ended by themselves, with what they wrote last.
-func (c *Cluster) died() error {
+// Died returns which programs have ended by themselves, with what they wrote last.
+func (c *Cluster) Died() error {
 	var deaths []error
 	for _, p := range append([]*process{c.server}, c.others...) {
 		deaths = append(deaths, p.died())

@@ -52,7 +52,7 @@ func Start(tb testing.TB, opts ...Option) *Cluster {
 	}
 	tb.Logf("the control plane came up in %.1f s", time.Since(started).Seconds())
 	tb.Cleanup(func() {
-		if err := c.died(); err != nil {
+		if err := c.Died(); err != nil {
 			tb.Error(err)
 		}
 		if err := c.Close(); err != nil {

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +28,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
@@ -40,7 +38,6 @@ import (
 var plane = kube.Share(kube.WithControllerManager(), kube.WithScheduler(), kube.WithKwok(20))
 
 func TestMain(m *testing.M) {
-	ctrllog.SetLogger(logr.Discard()) // or it complains that nobody did
 	os.Exit(plane.Main(m))
 }
 

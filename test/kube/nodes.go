@@ -94,7 +94,7 @@ func (c *Cluster) awaitNodes(ctx context.Context, names []string) error {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%d of %d nodes did not become ready: %w", len(waiting), len(names), cmp.Or(context.Cause(ctx), errWatchEnded)), c.died())
+	return errors.Join(fmt.Errorf("%d of %d nodes did not become ready: %w", len(waiting), len(names), cmp.Or(context.Cause(ctx), errWatchEnded)), c.Died())
 }
 
 // errWatchEnded is why there is no more news, where nothing better is known.

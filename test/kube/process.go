@@ -29,6 +29,11 @@ type process struct {
 // start starts a program whose output goes to a file of a folder. It ends with
 // this process, however that ends.
 func start(dir, program string, args ...string) (*process, error) {
+	return startWith(nil, dir, program, args...)
+}
+
+// startWith is start with more variables in the environment.
+func startWith(env []string, dir, program string, args ...string) (*process, error) {
 	name := filepath.Base(program)
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -39,6 +44,7 @@ func start(dir, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	p := &process{name: name, log: log.Name(), cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// A process group of its own keeps the terminal's Ctrl-C from it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -44,7 +44,7 @@ func (s *Shared) Cluster(tb testing.TB) *Cluster {
 	if s.err != nil {
 		tb.Fatal(s.err)
 	}
-	if err := s.cluster.died(); err != nil {
+	if err := s.cluster.Died(); err != nil {
 		tb.Fatal(err)
 	}
 	return s.cluster

@@ -8,13 +8,8 @@ package vm_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,37 +17,22 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
 	"github.com/kubeovn/sriov-network-operator/test/vm"
+	"github.com/kubeovn/sriov-network-operator/test/vm/node"
 )
 
+// module is what the import paths of the product begin with.
+const module = "github.com/kubeovn/sriov-network-operator/"
+
 const (
-	module = "github.com/kubeovn/sriov-network-operator/"
 	// worker is the node that the machine is, and patience how long a change of it may take.
 	worker   = "worker"
 	patience = 4 * time.Minute
 )
-
-// unit runs the daemon as a service of the machine, so that a killed one comes back.
-const unit = `[Unit]
-StartLimitIntervalSec=0
-[Service]
-ExecStart=/usr/local/bin/daemon start --node-name=worker --host=/ --kubeconfig=/etc/kubeconfig
-Restart=always
-RestartSec=100ms
-[Install]
-WantedBy=multi-user.target
-`
-
-const kubeletUnit = `[Service]
-ExecStart=/usr/local/bin/kubelet /var/lib/kubelet/pod-resources/kubelet.sock /etc/pods.json
-[Install]
-WantedBy=multi-user.target
-`
 
 // clusterNode is a machine with the daemon, which belongs to a cluster with the operator.
 type clusterNode struct {
@@ -67,30 +47,26 @@ type clusterNode struct {
 func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
 	t.Helper()
 	cluster := kube.Start(t)
-	api := strings.TrimPrefix(cluster.Config().Host, "https://")
 	n := &clusterNode{
-		applier: applier{vm.Start(t, append(options, vm.Forward(api))...)}, t: t, cluster: cluster, api: cluster.Client(),
+		applier: applier{vm.Start(t, append(options, vm.Forward(node.Forward(cluster)))...)}, t: t, cluster: cluster, api: cluster.Client(),
 	}
 	n.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: worker, Labels: map[string]string{
 		corev1.LabelOSStable: "linux", sriovv1.LabelSriovCapable: sriovv1.LabelSriovCapableTrue,
 	}}})
 	n.ready()
 	n.create(&sriovv1.SriovOperatorConfig{ObjectMeta: inOurs(sriovv1.DefaultConfigName)})
-	n.runOperator()
-	for path, pkg := range map[string]string{"/usr/local/bin/daemon": "cmd/sriov-network-config-daemon", "/usr/local/bin/kubelet": "test/vm/kubelet"} {
-		if err := n.Push(t.Context(), vm.Build(t, module+pkg), path); err != nil {
-			t.Fatal(err)
-		}
+	if err := cluster.RunOperator(vm.Build(t, module+"cmd/sriov-network-operator")); err != nil {
+		t.Fatal(err)
 	}
-	n.write("/etc/kubeconfig", n.kubeconfig())
-	n.write("/etc/systemd/system/daemon.service", []byte(unit))
-	n.write("/etc/systemd/system/kubelet.service", []byte(kubeletUnit))
-	n.hold()
-	n.Shell(t.Context(), "systemctl daemon-reload; systemctl enable --now kubelet daemon")
+	from := node.Packages()
+	programs := node.Programs{Daemon: vm.Build(t, from.Daemon), Kubelet: vm.Build(t, from.Kubelet)}
+	if err := node.Join(t.Context(), n.Machine(), cluster, worker, programs); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			r, err := n.Run(context.WithoutCancel(t.Context()), "journalctl", "-u", "daemon", "-n", "60", "--no-pager", "-o", "cat")
-			t.Logf("the daemon said, %v:\n%s", err, r.Stdout)
+			t.Logf("the daemon said at last:\n%s", node.Said(context.WithoutCancel(t.Context()), n.Machine()))
+			t.Logf("the operator said at last:\n%s", cluster.Said("sriov-network-operator"))
 		}
 	})
 	return n
@@ -118,80 +94,23 @@ func (n *clusterNode) create(o client.Object) {
 // ready says of the node what its kubelet would.
 func (n *clusterNode) ready() {
 	n.t.Helper()
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: worker}}
+	it := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: worker}}
 	patch := `{"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}`
-	if err := n.api.Status().Patch(n.t.Context(), node, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))); err != nil {
+	if err := n.api.Status().Patch(n.t.Context(), it, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))); err != nil {
 		n.t.Fatal(err)
 	}
-}
-
-func (n *clusterNode) write(path string, content []byte) {
-	n.t.Helper()
-	if err := n.WriteFile(n.t.Context(), path, 0o600, content); err != nil {
-		n.t.Fatal(err)
-	}
-}
-
-// kubeconfig is the administrator's, as the machine reaches the API server.
-func (n *clusterNode) kubeconfig() []byte {
-	n.t.Helper()
-	c, err := clientcmd.LoadFromFile(n.cluster.Kubeconfig())
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for _, cluster := range c.Clusters {
-		cluster.Server, cluster.TLSServerName = "https://"+vm.ForwardAddress, "localhost"
-	}
-	text, err := clientcmd.Write(*c)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return text
-}
-
-// runOperator runs the operator's program on the host.
-func (n *clusterNode) runOperator() {
-	n.t.Helper()
-	log, err := os.Create(filepath.Join(n.t.TempDir(), "operator.log"))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(n.t.Context(), vm.Build(n.t, module+"cmd/sriov-network-operator"),
-		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect=false")
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+n.cluster.Kubeconfig())
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(func() {
-		_ = cmd.Wait() // the test's context has ended it
-		if n.t.Failed() {
-			said, _ := os.ReadFile(log.Name())
-			n.t.Logf("the operator said at last:\n%s", said[max(0, len(said)-8000):])
-		}
-	})
-}
-
-// heldBy is a pod that holds VFs, as the kubelet tells of it.
-type heldBy struct {
-	Namespace string   `json:"namespace"`
-	Name      string   `json:"name"`
-	Devices   []string `json:"devices"`
 }
 
 // hold makes these pods, and no others, hold VFs.
-func (n *clusterNode) hold(pods ...heldBy) {
+func (n *clusterNode) hold(pods ...node.Pod) {
 	n.t.Helper()
-	text, err := json.Marshal(append([]heldBy{}, pods...))
-	if err != nil {
+	if err := node.Hold(n.t.Context(), n.Machine(), pods...); err != nil {
 		n.t.Fatal(err)
 	}
-	n.write("/etc/pods.json", text)
 }
 
 // pod makes a pod that holds a VF of the first PF, and has its netdev in a namespace of its own.
-func (n *clusterNode) pod(index int) heldBy {
+func (n *clusterNode) pod(index int) node.Pod {
 	n.t.Helper()
 	name := fmt.Sprintf("pod%d", index)
 	n.create(&corev1.Pod{
@@ -204,7 +123,7 @@ func (n *clusterNode) pod(index int) heldBy {
 		ip -n %[1]s link set enp1s0f0v%[2]d up
 		ip -n %[1]s addr add 192.0.2.1%[2]d/24 dev enp1s0f0v%[2]d
 		basename $(readlink /sys/class/net/enp1s0f0/device/virtfn%[2]d)`, name, index))
-	return heldBy{Namespace: "default", Name: name, Devices: []string{strings.TrimSpace(address)}}
+	return node.Pod{Namespace: "default", Name: name, Devices: []string{strings.TrimSpace(address)}}
 }
 
 // wish makes these policies the only ones.
@@ -345,7 +264,7 @@ func TestOnlyThePodsThatHoldWhatIsTakenMustLeave(t *testing.T) {
 	n := newClusterNode(t)
 	n.wish(policy("net", 7, "enp1s0f0"))
 	n.synced(1)
-	held := []heldBy{n.pod(0), n.pod(1)}
+	held := []node.Pod{n.pod(0), n.pod(1)}
 	n.hold(held...)
 	n.Shell(t.Context(), "ip netns exec pod0 ping -q -c 3 -i 0.2 192.0.2.11")
 	var said bytes.Buffer
@@ -385,11 +304,11 @@ func TestOnlyThePodsThatHoldWhatIsTakenMustLeave(t *testing.T) {
 	if n.leaves(0) {
 		t.Error("pod0 must leave, and its VF is not taken")
 	}
-	node := &corev1.Node{}
-	if err := n.api.Get(t.Context(), client.ObjectKey{Name: worker}, node); err != nil {
+	it := &corev1.Node{}
+	if err := n.api.Get(t.Context(), client.ObjectKey{Name: worker}, it); err != nil {
 		t.Fatal(err)
 	}
-	if node.Spec.Unschedulable {
+	if it.Spec.Unschedulable {
 		t.Error("the node is still cordoned")
 	}
 }

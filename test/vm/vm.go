@@ -143,16 +143,7 @@ func (v *VM) Start(ctx context.Context, c Command) (*Process, error) {
 // folder exists. What is pushed is in the guest's memory at first: a hard reset
 // within half a minute may lose it, unless the guest has synced.
 func (v *VM) Push(ctx context.Context, from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("push %s: %w", to, err)
-	}
-	defer func() { _ = f.Close() }() // it is only read
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("push %s: %w", to, err)
-	}
-	return v.machine.Push(ctx, to, info.Mode(), f)
+	return v.machine.PushFile(ctx, from, to)
 }
 
 // WriteFile writes a file of the guest, whose folder exists, as Push does.
@@ -197,6 +188,9 @@ func (v *VM) AwaitBoot(ctx context.Context, before Guest) (Guest, error) {
 func (v *VM) Console() string { return v.machine.Console(consoleLines) }
 
 const consoleLines = 40
+
+// Machine returns the machine itself, for what is no test's alone.
+func (v *VM) Machine() *machine.Machine { return v.machine.Machine }
 
 // PID returns the process id of QEMU.
 func (v *VM) PID() int { return v.machine.PID() }

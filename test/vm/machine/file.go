@@ -36,6 +36,20 @@ func (m *Machine) Push(ctx context.Context, path string, mode fs.FileMode, conte
 	return nil
 }
 
+// PushFile copies a file of the host, with its mode, to a path of the guest, as Push does.
+func (m *Machine) PushFile(ctx context.Context, from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("push %s: %w", to, err)
+	}
+	defer func() { _ = f.Close() }() // it is only read
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("push %s: %w", to, err)
+	}
+	return m.Push(ctx, to, info.Mode(), f)
+}
+
 // Pull writes the content of a guest's file to w.
 func (m *Machine) Pull(ctx context.Context, path string, w io.Writer) error {
 	release, err := m.agent.takeExchange(ctx)

@@ -28,7 +28,7 @@ func shell(ctx context.Context, b image.Builder, files []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	for _, file := range files {
-		if err := push(ctx, m, file); err != nil {
+		if err := m.PushFile(ctx, file, "/root/"+filepath.Base(file)); err != nil {
 			return err
 		}
 	}
@@ -48,19 +48,6 @@ func shell(ctx context.Context, b image.Builder, files []string) (err error) {
 		return fmt.Errorf("the shell ended with exit code %d", out.ExitCode)
 	}
 	return err
-}
-
-func push(ctx context.Context, m *clone.Clone, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // it is only read
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return m.Push(ctx, "/root/"+filepath.Base(path), info.Mode(), f)
 }
 
 // makeRaw lets every key through a terminal, as the guest's own terminal gives

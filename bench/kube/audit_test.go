@@ -45,10 +45,11 @@ func (r request) kind() string {
 	return kind
 }
 
-// writes reports whether the request changes the spec of a node state.
+// writesNodeState reports whether the request writes the spec of a node state. What the
+// operator patches are annotations.
 func (r request) writesNodeState() bool {
 	return r.ObjectRef.Resource == "sriovnetworknodestates" && r.ObjectRef.Subresource == "" &&
-		(r.Verb == "update" || r.Verb == "patch" || r.Verb == "create") && r.ResponseStatus.Code < 300
+		(r.Verb == "update" || r.Verb == "create") && r.ResponseStatus.Code < 300
 }
 
 // audit reads what the API server wrote down, from where it was opened on.

@@ -76,7 +76,9 @@ func (f *fleet) policyChange() {
 		took := last.Sub(began)
 		ours, floors, ratios = append(ours, took.Seconds()), append(floors, floor.Seconds()), append(ratios, took.Seconds()/floor.Seconds())
 		cpus = append(cpus, work.total()/floorWork.total())
-		f.b.Logf("floor %.2f s (%v), operator %.2f s (%v); load %s; then %v", floor.Seconds(), floorWork, took.Seconds(), work, f.load(), rest)
+		now, most := f.memory()
+		f.b.Logf("floor %.2f s (%v), operator %.2f s (%v), %.0f MiB, at most %.0f; load %s; then %v",
+			floor.Seconds(), floorWork, took.Seconds(), work, now, most, f.load(), rest)
 	}
 	f.report(map[string]float64{"floor-s": median(floors), "operator-s": median(ours), "ratio": median(ratios), "cpu-ratio": median(cpus)})
 }
@@ -300,13 +302,24 @@ func (f *fleet) idle() {
 	f.report(nil)
 }
 
-// remembered measures the operator's memory after all that went before.
+// remembered measures the operator's memory after all that went before, and that of one
+// which begins where everything is there already.
 func (f *fleet) remembered() {
-	for f.b.Loop() {
-		continue
-	}
 	now, most := f.memory()
-	f.report(map[string]float64{"RSS-MiB": now, "peak-RSS-MiB": most, "first-states-s": f.first.Seconds()})
+	var begins, peaks []float64
+	for f.b.Loop() {
+		f.stop()
+		a := f.listen(operatorAgent)
+		f.start()
+		a.rest(5 * time.Second)
+		a.close()
+		begin, peak := f.memory()
+		begins, peaks = append(begins, begin), append(peaks, peak)
+	}
+	f.report(map[string]float64{
+		"RSS-MiB": now, "peak-RSS-MiB": most, "restart-RSS-MiB": median(begins), "restart-peak-RSS-MiB": median(peaks),
+		"first-states-s": f.first.Seconds(),
+	})
 }
 
 // report reports figures instead of the time of an operation.

@@ -47,6 +47,7 @@ type fleet struct {
 	api      client.Client
 	ns       string
 	floorNS  string
+	program  string
 	operator *exec.Cmd
 	log      string
 	// ended is closed when the operator is no more.
@@ -72,6 +73,7 @@ func newFleet(b *testing.B, size int) *fleet {
 	})
 	a := f.listen(operatorAgent)
 	defer a.close()
+	f.build()
 	f.start()
 	started := time.Now()
 	last, _ := a.states(size, 5*time.Minute)
@@ -202,22 +204,26 @@ func (f *fleet) alive() {
 	}
 }
 
-// start builds the operator and runs it as a process, as a pod would.
-func (f *fleet) start() {
+// build builds the operator.
+func (f *fleet) build() {
 	f.b.Helper()
 	dir := f.b.TempDir()
-	program := filepath.Join(dir, "sriov-network-operator")
-	build := exec.CommandContext(f.b.Context(), "go", "build", "-o", program, "github.com/kubeovn/sriov-network-operator/cmd/sriov-network-operator")
+	f.program, f.log = filepath.Join(dir, "sriov-network-operator"), filepath.Join(dir, "log")
+	build := exec.CommandContext(f.b.Context(), "go", "build", "-o", f.program, "github.com/kubeovn/sriov-network-operator/cmd/sriov-network-operator")
 	if out, err := build.CombinedOutput(); err != nil {
 		f.b.Fatalf("build the operator: %v\n%s", err, out)
 	}
-	f.log = filepath.Join(dir, "log")
+}
+
+// start runs the operator as a process, as a pod would, until the benchmark or stop ends it.
+func (f *fleet) start() {
+	f.b.Helper()
 	log, err := os.Create(f.log)
 	if err != nil {
 		f.b.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	f.operator = exec.Command(program, "-namespace", f.ns, "-metrics-bind-address", "0", "-health-probe-bind-address", "0")
+	f.operator = exec.Command(f.program, "-namespace", f.ns, "-metrics-bind-address", "0", "-health-probe-bind-address", "0")
 	f.operator.Env = append(os.Environ(), "KUBECONFIG="+f.cluster.Kubeconfig())
 	f.operator.Stdout, f.operator.Stderr = log, log
 	if err := f.operator.Start(); err != nil {
@@ -228,10 +234,13 @@ func (f *fleet) start() {
 		_ = f.operator.Wait() // what it says is in the log
 		close(f.ended)
 	}()
-	f.b.Cleanup(func() {
-		_ = f.operator.Process.Signal(syscall.SIGTERM)
-		<-f.ended
-	})
+	f.b.Cleanup(f.stop)
+}
+
+// stop ends the operator as a pod's end does: it gives up its lease.
+func (f *fleet) stop() {
+	_ = f.operator.Process.Signal(syscall.SIGTERM) // it may have ended
+	<-f.ended
 }
 
 func tail(text []byte) []byte {

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/host/contract"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 	"github.com/kubeovn/sriov-network-operator/internal/plan"
@@ -295,7 +296,7 @@ func TestAnInterruptStopsAtTheNextStepAndSaysWhatIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		for e := range events {
+		for e := range contract.Singly(events) {
 			if e.Subsystem == "pci" && e.Action == "add" {
 				stop()
 			}

@@ -11,14 +11,21 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
 
-// bell rings whenever something happens on the machine. It says that it is time
-// to look again, and nothing else.
+// bell rings when something happened on the machine. It says that it is time to
+// look again, and nothing else. While nobody waits it does not read what happens:
+// the kernel keeps that, and all of it together is one ring. Making VFs tells
+// hundreds of events while the write that makes them is still under way.
 type bell struct {
-	mu sync.Mutex
-	// next is closed at the next ring; nil while nobody waits for one.
-	next chan struct{}
+	// wanted holds one token when somebody has begun to wait.
+	wanted chan struct{}
 	// broken is closed when nothing rings any more.
 	broken chan struct{}
+
+	mu sync.Mutex
+	// rings is how often it rang.
+	rings int
+	// next is closed at the next ring; nil while nobody waits for one.
+	next chan struct{}
 }
 
 // errBroken says that waiting is useless: the machine tells of no more changes.
@@ -29,32 +36,59 @@ func listen(ctx context.Context, w host.Watcher) (*bell, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bell{broken: make(chan struct{})}
-	go func() {
-		defer close(b.broken)
-		for range events {
-			b.ring()
-		}
-	}()
+	b := &bell{wanted: make(chan struct{}, 1), broken: make(chan struct{})}
+	go b.run(ctx, events)
 	return b, nil
+}
+
+func (b *bell) run(ctx context.Context, events <-chan []host.Event) {
+	defer close(b.broken)
+	for {
+		select {
+		case <-b.wanted:
+		case <-ctx.Done():
+			return
+		}
+		if _, open := <-events; !open {
+			return
+		}
+		b.ring()
+	}
 }
 
 func (b *bell) ring() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.rings++
 	if b.next != nil {
 		close(b.next)
 		b.next = nil
 	}
 }
 
-// wait is closed at the next ring. Take it before looking, so that nothing is
-// missed in between.
-func (b *bell) wait() <-chan struct{} {
+// heard is how often it has rung by now.
+func (b *bell) heard() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.rings
+}
+
+// after is closed once the bell has rung more often than it had when heard was
+// asked. Ask before looking: another one's ring in between then is not missed.
+func (b *bell) after(heard int) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rings != heard {
+		rung := make(chan struct{})
+		close(rung)
+		return rung
+	}
 	if b.next == nil {
 		b.next = make(chan struct{})
+		select {
+		case b.wanted <- struct{}{}:
+		default:
+		}
 	}
 	return b.next
 }
@@ -64,7 +98,7 @@ func (b *bell) wait() <-chan struct{} {
 func (b *bell) until(ctx context.Context, look func() (holds, error)) error {
 	var end error
 	for {
-		ring := b.wait()
+		heard := b.heard()
 		h, err := look()
 		switch {
 		case err != nil:
@@ -75,7 +109,7 @@ func (b *bell) until(ctx context.Context, look func() (holds, error)) error {
 			return &TimeoutError{View: h.view, Err: end}
 		}
 		select {
-		case <-ring:
+		case <-b.after(heard):
 		case <-b.broken:
 			end = errBroken // one more look: what rang last may have been it
 		case <-ctx.Done():

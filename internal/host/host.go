@@ -183,10 +183,12 @@ type UdevControl interface {
 
 // Watcher tells of changes as they happen.
 type Watcher interface {
-	// Watch starts to watch; what happens after it returned is seen. The channel
-	// is closed when ctx ends. An event may be lost when the machine makes more
-	// than the reader takes; Event.Lost then says so, and the reader looks again.
-	Watch(ctx context.Context) (<-chan Event, error)
+	// Watch starts to watch; what happens after it returned is seen. One receive
+	// gives all that has piled up, in the order of its source, so that a reader who
+	// is busy costs nothing and looks once for a burst. The channel is closed when
+	// ctx ends. An event may be lost when the machine makes more than the reader
+	// takes; Event.Lost then says so, and the reader looks again.
+	Watch(ctx context.Context) (<-chan []Event, error)
 }
 
 // Event says that something changed. It is a reason to look, never a fact to

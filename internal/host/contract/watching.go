@@ -49,7 +49,34 @@ func (c check) watch() <-chan host.Event {
 	if err != nil {
 		c.Fatal(err)
 	}
-	return events
+	return Singly(events)
+}
+
+// Singly hands over one event at a time. It ends with the watch, and with a reader
+// that stops only when the watch does.
+func Singly(batches <-chan []host.Event) <-chan host.Event {
+	out := make(chan host.Event)
+	go func() {
+		defer close(out)
+		var waiting []host.Event
+		for {
+			var to chan<- host.Event
+			var first host.Event
+			if len(waiting) > 0 {
+				to, first = out, waiting[0]
+			}
+			select {
+			case batch, open := <-batches:
+				if !open {
+					return // the reader may have gone
+				}
+				waiting = append(waiting, batch...)
+			case to <- first:
+				waiting = waiting[1:]
+			}
+		}
+	}()
+	return out
 }
 
 func tellsLife(c check) {

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/mdlayher/netlink"
 	"github.com/mdlayher/socket"
@@ -29,8 +30,8 @@ const (
 	// eventSpace is the largest message: udev's are the longest and seldom over
 	// 8 KiB.
 	eventSpace = 64 << 10
-	// eventsAhead is how many events may wait in the channel.
-	eventsAhead = 256
+	// eventsAtOnce is how many events one receive may give.
+	eventsAtOnce = 4096
 )
 
 // errTooLarge says that a message is larger than the space for it.
@@ -40,30 +41,30 @@ var errTooLarge = errors.New("the message is too large")
 type watcher struct{ files fs.ReadLinkFS }
 
 // Watch implements host.Watcher. The channel is also closed when a socket breaks.
-func (w watcher) Watch(ctx context.Context) (<-chan host.Event, error) {
+func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("watch devices: %w", err)
 	}
-	devices, err := subscribeDevices(groupKernel | groupUdev)
+	devices, err := subscribe(unix.NETLINK_KOBJECT_UEVENT, groupKernel|groupUdev)
 	if err != nil {
 		return nil, fmt.Errorf("watch devices: %w", err)
 	}
-	netdevs, err := subscribeNetdevs()
+	netdevs, err := subscribe(unix.NETLINK_ROUTE, unix.RTMGRP_LINK)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch netdevs: %w", err), devices.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	out := make(chan host.Event, eventsAhead)
+	out := make(chan []host.Event)
 	// Closing a socket wakes who waits for its next message.
 	context.AfterFunc(ctx, func() { _, _ = devices.Close(), netdevs.Close() })
 	var pumps sync.WaitGroup
 	pumps.Go(func() {
 		defer cancel()
-		pump(ctx, out, host.FromKernel, deviceEvents(ctx, devices))
+		pump(ctx, out, host.FromKernel, devices, readDatagram)
 	})
 	pumps.Go(func() {
 		defer cancel()
-		pump(ctx, out, host.FromLinks, w.linkEvents(netdevs))
+		pump(ctx, out, host.FromLinks, netdevs, w.readLinks)
 	})
 	go func() {
 		pumps.Wait()
@@ -72,41 +73,11 @@ func (w watcher) Watch(ctx context.Context) (<-chan host.Event, error) {
 	return out, nil
 }
 
-// pump sends what next returns on until ctx ends or the socket breaks.
-func pump(ctx context.Context, out chan<- host.Event, source host.EventSource, next func() ([]host.Event, error)) {
-	for {
-		events, err := next()
-		switch {
-		case errors.Is(err, unix.ENOBUFS), errors.Is(err, errTooLarge):
-			events = []host.Event{{Source: source, Lost: true}}
-		case err != nil:
-			return
-		}
-		for _, e := range events {
-			select {
-			case out <- e:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-func subscribeNetdevs() (*netlink.Conn, error) {
-	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_LINK})
-	if err != nil {
-		return nil, err
-	}
-	if err := conn.SetReadBuffer(watchBuffer); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// subscribeDevices opens a plain socket, because what the kernel and udev say of
-// devices is not in netlink's form.
-func subscribeDevices(groups uint32) (*socket.Conn, error) {
-	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT, "uevent", nil)
+// subscribe opens a plain socket, because what the kernel and udev say of devices
+// is not in netlink's form, and because a burst is read without a wait between its
+// messages.
+func subscribe(protocol int, groups uint32) (*socket.Conn, error) {
+	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, protocol, "watch", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +94,30 @@ func subscribeDevices(groups uint32) (*socket.Conn, error) {
 	return conn, nil
 }
 
+// pump sends the events of a socket on until ctx ends or the socket breaks. It
+// reads no further while nobody takes what it has.
+func pump(ctx context.Context, out chan<- []host.Event, source host.EventSource, conn *socket.Conn, read func(datagram) []host.Event) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	in := inbox{raw: raw, read: read, buffer: make([]byte, eventSpace), control: make([]byte, unix.CmsgSpace(unix.SizeofUcred))}
+	for {
+		events, err := in.next()
+		switch {
+		case errors.Is(err, unix.ENOBUFS), errors.Is(err, errTooLarge):
+			events = append(events, host.Event{Source: source, Lost: true})
+		case err != nil:
+			return
+		}
+		select {
+		case out <- events:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // datagram is one message with what is known of its sender.
 type datagram struct {
 	data   []byte
@@ -132,26 +127,53 @@ type datagram struct {
 	root bool
 }
 
-// deviceEvents waits for one datagram at a time.
-func deviceEvents(ctx context.Context, conn *socket.Conn) func() ([]host.Event, error) {
-	buffer := make([]byte, eventSpace)
-	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	return func() ([]host.Event, error) {
-		n, controlLen, flags, from, err := conn.Recvmsg(ctx, buffer, control, 0)
-		if err != nil {
-			return nil, err
+// inbox reads a socket.
+type inbox struct {
+	raw             syscall.RawConn
+	read            func(datagram) []host.Event
+	buffer, control []byte
+}
+
+// next waits for an event and returns all that are there. With an error it returns
+// those that came before it.
+func (in inbox) next() ([]host.Event, error) {
+	var events []host.Event
+	var failed error
+	closed := in.raw.Read(func(fd uintptr) (enough bool) {
+		for len(events) < eventsAtOnce {
+			d, err := in.receive(int(fd))
+			switch {
+			case errors.Is(err, unix.EAGAIN):
+				return len(events) > 0
+			case errors.Is(err, unix.EINTR):
+				continue
+			case err != nil:
+				failed = err
+				return true
+			}
+			events = append(events, in.read(d)...)
 		}
-		if flags&unix.MSG_TRUNC != 0 {
-			return nil, errTooLarge
-		}
-		sender, ok := from.(*unix.SockaddrNetlink)
-		if !ok {
-			return nil, errMalformed
-		}
-		return readDatagram(datagram{
-			data: buffer[:n], port: sender.Pid, groups: sender.Groups, root: sentByRoot(control[:controlLen]),
-		}), nil
+		return true
+	})
+	return events, errors.Join(failed, closed)
+}
+
+// receive takes one datagram, without waiting for it.
+func (in inbox) receive(fd int) (datagram, error) {
+	n, controlLen, flags, from, err := unix.Recvmsg(fd, in.buffer, in.control, unix.MSG_DONTWAIT)
+	if err != nil {
+		return datagram{}, err
 	}
+	if flags&unix.MSG_TRUNC != 0 {
+		return datagram{}, errTooLarge
+	}
+	sender, ok := from.(*unix.SockaddrNetlink)
+	if !ok {
+		return datagram{}, errMalformed
+	}
+	return datagram{
+		data: in.buffer[:n], port: sender.Pid, groups: sender.Groups, root: sentByRoot(in.control[:controlLen]),
+	}, nil
 }
 
 // sentByRoot reads the credentials that the kernel attached.
@@ -185,22 +207,26 @@ func readDatagram(d datagram) []host.Event {
 	return []host.Event{e}
 }
 
-// linkEvents waits for messages of RTNLGRP_LINK. They come from the kernel or from
-// a process that may change netdevs anyway: to others the kernel does not let this
+// readLinks reads messages of RTNLGRP_LINK. They come from the kernel or from a
+// process that may change netdevs anyway: to others the kernel does not let this
 // protocol's sockets send (net/netlink/af_netlink.c, netlink_sendmsg).
-func (w watcher) linkEvents(conn *netlink.Conn) func() ([]host.Event, error) {
-	return func() ([]host.Event, error) {
-		messages, err := conn.Receive()
-		var events []host.Event
-		for _, m := range messages {
-			if change, ok := parseLinkChange(m); ok {
-				events = append(events, host.Event{
-					Source: host.FromLinks, Action: change.action, Subsystem: "net", Path: w.netdevPath(change.name),
-				})
-			}
-		}
-		return events, err
+func (w watcher) readLinks(d datagram) []host.Event {
+	messages, err := syscall.ParseNetlinkMessage(d.data)
+	if err != nil {
+		return nil
 	}
+	var events []host.Event
+	for _, m := range messages {
+		change, ok := parseLinkChange(netlink.Message{
+			Header: netlink.Header{Type: netlink.HeaderType(m.Header.Type)}, Data: m.Data,
+		})
+		if ok {
+			events = append(events, host.Event{
+				Source: host.FromLinks, Action: change.action, Subsystem: "net", Path: w.netdevPath(change.name),
+			})
+		}
+	}
+	return events
 }
 
 // netdevPath is the path of a netdev's device. One that is gone, or has another

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/host/contract"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
@@ -434,10 +435,11 @@ func next(t *testing.T, events <-chan host.Event, fits func(host.Event) bool) ho
 func TestAWatcherTellsOfNetdevsAndEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	events, err := watcher{files: tree{root: "/"}}.Watch(ctx)
+	bursts, err := watcher{files: tree{root: "/"}}.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	events := contract.Singly(bursts)
 	a, _ := pair(t, "g0", "g1")
 	added := next(t, events, func(e host.Event) bool { return e.Source == host.FromKernel && e.Path == "devices/virtual/net/g0" })
 	if diff := cmp.Diff(host.Event{
@@ -466,10 +468,11 @@ func TestAWatcherTellsOfNetdevsAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestUdevsWordIsHeardAndAForgedKernelsIsNot(t *testing.T) {
-	events, err := watcher{files: tree{root: "/"}}.Watch(t.Context())
+	bursts, err := watcher{files: tree{root: "/"}}.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	events := contract.Singly(bursts)
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		t.Fatal(err)
@@ -497,7 +500,7 @@ func TestUdevsWordIsHeardAndAForgedKernelsIsNot(t *testing.T) {
 }
 
 func TestAReaderThatIsTooSlowHearsThatEventsWereLost(t *testing.T) {
-	s, err := subscribeDevices(groupUdev)
+	s, err := subscribe(unix.NETLINK_KOBJECT_UEVENT, groupUdev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -516,8 +519,9 @@ func TestAReaderThatIsTooSlowHearsThatEventsWereLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out := make(chan host.Event)
-	go pump(t.Context(), out, host.FromUdev, deviceEvents(t.Context(), s))
+	bursts := make(chan []host.Event)
+	go pump(t.Context(), bursts, host.FromUdev, s, readDatagram)
+	out := contract.Singly(bursts)
 	next(t, out, func(e host.Event) bool { return e.Lost })
 	next(t, out, func(e host.Event) bool { return e.Path == "devices/a" })
 }

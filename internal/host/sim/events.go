@@ -24,20 +24,20 @@ type events struct{ m *Machine }
 var _ host.Watcher = events{}
 
 // Watch implements host.Watcher.
-func (e events) Watch(ctx context.Context) (<-chan host.Event, error) {
+func (e events) Watch(ctx context.Context) (<-chan []host.Event, error) {
 	if err := e.m.lookCtx(ctx, "events"); err != nil {
 		return nil, fmt.Errorf("watch the kernel's events: %w", err)
 	}
 	defer e.m.mu.Unlock()
 	w := &watcher{wake: make(chan struct{}, 1)}
 	e.m.watchers = append(e.m.watchers, w)
-	out := make(chan host.Event)
+	out := make(chan []host.Event)
 	go e.m.deliver(ctx, w, out, e.m.trouble.crashed)
 	return out, nil
 }
 
 // deliver hands the events over in their order, as fast as the reader takes them.
-func (m *Machine) deliver(ctx context.Context, w *watcher, out chan<- host.Event, crashed <-chan struct{}) {
+func (m *Machine) deliver(ctx context.Context, w *watcher, out chan<- []host.Event, crashed <-chan struct{}) {
 	defer close(out)
 	defer m.forget(w)
 	for {
@@ -45,9 +45,9 @@ func (m *Machine) deliver(ctx context.Context, w *watcher, out chan<- host.Event
 		batch := w.queue
 		w.queue = nil
 		m.mu.Unlock()
-		for _, e := range batch {
+		if len(batch) > 0 {
 			select {
-			case out <- e:
+			case out <- batch:
 			case <-ctx.Done():
 				return
 			case <-crashed:

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
+	"github.com/kubeovn/sriov-network-operator/internal/host/contract"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
@@ -382,12 +383,13 @@ func TestLostEventsAreSaidToBeLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	singly := contract.Singly(events)
 	m.LoseEvents(1)
 	mustNumVFs(t, m, "0000:5f:00.0", 1)
-	if e := <-events; !e.Lost {
+	if e := <-singly; !e.Lost {
 		t.Errorf("the first event is %+v", e)
 	}
-	if e := <-events; e.Lost || e.Subsystem == "pci" && e.Action == "add" {
+	if e := <-singly; e.Lost || e.Subsystem == "pci" && e.Action == "add" {
 		t.Errorf("the second event is %+v", e)
 	}
 }

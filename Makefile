@@ -17,7 +17,7 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show the main job: the quick-start policy in a cluster with simulated nodes (DEMO=vm: on a real kernel).
+demo: ## Show the main job: the quick-start policy in a cluster with simulated nodes (DEMO=vm: one has a real kernel).
 	@hack/demo.sh $(or $(DEMO),cluster)
 
 .PHONY: build
@@ -53,8 +53,9 @@ fmt: ## Format the Go code.
 	gofmt -w $$(git ls-files '*.go' | grep -v -e zz_generated -e testdata)
 
 .PHONY: vm
-vm: ## Open a shell in a fresh virtual machine with SR-IOV NICs.
-	go run ./test/vm/cmd/vmrig shell
+vm: ## Open a shell in a fresh virtual machine with SR-IOV NICs, with kubectl-sriov in /root.
+	go build -trimpath -ldflags=-s -o bin/ ./cmd/kubectl-sriov
+	go run ./test/vm/cmd/vmrig shell bin/kubectl-sriov
 
 .PHONY: bench
 bench: ## Measure, as bench/README.md says, and print the figures.

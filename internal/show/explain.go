@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/fleet"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
@@ -77,7 +78,11 @@ func Changed(was, is fleet.Survey) string {
 		if n.Plan != nil {
 			text += ", " + progressText(n.Plan)
 		}
-		b.WriteString(withWhy(text, n.Why) + "\n")
+		why := n.Why
+		if n.Plan != nil && n.Plan.State == sriovv1.StepRunning {
+			why = "" // the step says it
+		}
+		b.WriteString(withWhy(text, why) + "\n")
 	}
 	for _, p := range is.Policies {
 		i := slices.IndexFunc(was.Policies, func(o fleet.PolicyReport) bool { return o.Name == p.Name })

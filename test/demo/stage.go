@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,29 +23,29 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
 	"github.com/kubeovn/sriov-network-operator/test/kube/binaries"
+	"github.com/kubeovn/sriov-network-operator/test/vm/clone"
+	"github.com/kubeovn/sriov-network-operator/test/vm/node"
 )
 
-// description is the machine that all nodes have: one ConnectX-5 with two ports.
+// description is the machine that all simulated nodes have: one ConnectX-5 with two ports.
 const description = "test/demo/machine.yaml"
-
-// nodes are the nodes of the demonstration.
-func nodes() []string { return []string{"node1", "node2", "node3"} }
 
 // stage is a control plane with the operator and its daemons.
 type stage struct {
 	folders
+	cast    []member
 	cluster *kube.Cluster
+	machine *clone.Clone // nil without a VM
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	mu      sync.Mutex
-	errs    []error
+	broken  chan error // what has failed of what runs; one is enough
 }
 
-// folders are where things are: the repository, the programs, and what the programs log.
-type folders struct{ root, bin, logs string }
+// folders are where things are: the repository, and the programs.
+type folders struct{ root, bin string }
 
 // newStage starts everything.
-func newStage(ctx context.Context, b binaries.Builder, at folders) (*stage, error) {
+func newStage(ctx context.Context, b binaries.Builder, at folders, c []member) (*stage, error) {
 	var err error
 	// It is told to people who are in another folder.
 	if at.bin, err = filepath.Abs(at.bin); err != nil {
@@ -59,7 +57,7 @@ func newStage(ctx context.Context, b binaries.Builder, at folders) (*stage, erro
 	}
 	// What runs is ended by close alone: an interrupt ends the commands first.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stage{cluster: cluster, folders: at, stop: stop}
+	s := &stage{folders: at, cast: c, cluster: cluster, stop: stop, broken: make(chan error, 1)}
 	if err := s.raise(ctx, background); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -67,20 +65,24 @@ func newStage(ctx context.Context, b binaries.Builder, at folders) (*stage, erro
 }
 
 func (s *stage) raise(ctx, background context.Context) error {
-	for _, name := range nodes() {
-		if err := s.cluster.Client().Create(ctx, newNode(name)); err != nil {
-			return fmt.Errorf("create node %s: %w", name, err)
-		}
-	}
 	config := &sriovv1.SriovOperatorConfig{ObjectMeta: metav1.ObjectMeta{Namespace: sriovv1.DefaultNamespace, Name: sriovv1.DefaultConfigName}}
 	if err := s.cluster.Client().Create(ctx, config); err != nil {
 		return fmt.Errorf("create the operator configuration: %w", err)
 	}
-	if err := s.operator(background); err != nil {
+	for _, m := range s.cast {
+		if err := s.cluster.Client().Create(ctx, newNode(m.name)); err != nil {
+			return fmt.Errorf("create node %s: %w", m.name, err)
+		}
+	}
+	if err := s.operator(); err != nil {
 		return err
 	}
-	for _, name := range nodes() {
-		if err := s.daemon(background, name); err != nil {
+	for _, m := range s.cast {
+		start := s.simulate
+		if m.kind == virtual {
+			start = s.boot
+		}
+		if err := start(ctx, background, m.name); err != nil {
 			return err
 		}
 	}
@@ -99,35 +101,15 @@ func newNode(name string) *corev1.Node {
 	}}
 }
 
-// operator runs the operator's program.
-func (s *stage) operator(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(s.logs, "operator.log"))
-	if err != nil {
-		return fmt.Errorf("make a log: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "sriov-network-operator"),
-		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect=false")
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig(),
+// operator runs the operator's program. Nobody pulls the images.
+func (s *stage) operator() error {
+	return s.cluster.RunOperator(filepath.Join(s.bin, "sriov-network-operator"),
 		"SRIOV_NETWORK_CONFIG_DAEMON_IMAGE=demo", "SRIOV_DEVICE_PLUGIN_IMAGE=demo", "SRIOV_NETWORK_WEBHOOK_IMAGE=demo",
 		"NETWORK_RESOURCES_INJECTOR_IMAGE=demo", "SRIOV_CNI_IMAGE=demo", "SRIOV_INFINIBAND_CNI_IMAGE=demo")
-	cmd.Stdout, cmd.Stderr = log, log
-	// An interrupt of the terminal is the demonstration's to hand on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the operator: %w", err)
-	}
-	s.running.Go(func() {
-		err := cmd.Wait()
-		if ctx.Err() == nil {
-			s.failed(fmt.Errorf("the operator ended; see %s: %w", log.Name(), err))
-		}
-	})
-	return nil
 }
 
-// daemon runs the daemon of a node, on a simulated machine of its own.
-func (s *stage) daemon(ctx context.Context, name string) error {
+// simulate runs the daemon of a node, on a simulated machine of its own.
+func (s *stage) simulate(_, background context.Context, name string) error {
 	text, err := os.ReadFile(filepath.Join(s.root, description))
 	if err != nil {
 		return fmt.Errorf("read the description of the machines: %w", err)
@@ -137,12 +119,13 @@ func (s *stage) daemon(ctx context.Context, name string) error {
 		return fmt.Errorf("%s: %w", description, err)
 	}
 	machine.SetDelays(delays())
-	log, err := os.Create(filepath.Join(s.logs, name+".log"))
+	log, err := os.Create(filepath.Join(s.cluster.Folder(), name+".log"))
 	if err != nil {
 		return fmt.Errorf("make a log: %w", err)
 	}
 	s.running.Go(func() {
-		err := daemon.Run(ctx, daemon.Options{
+		defer func() { _ = log.Close() }() // it goes with the cluster
+		err := daemon.Run(background, daemon.Options{
 			Node: name, Namespace: sriovv1.DefaultNamespace, API: s.cluster.Config(), Host: machine.Host(), Holders: nobody{},
 			Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
 		})
@@ -151,6 +134,28 @@ func (s *stage) daemon(ctx context.Context, name string) error {
 		}
 	})
 	return nil
+}
+
+// boot restores a VM and runs the daemon in it.
+func (s *stage) boot(ctx, background context.Context, name string) error {
+	images, err := newImages()
+	if err != nil {
+		return err
+	}
+	s.machine, err = clone.Start(ctx, images, clone.Spec{Hostname: name, Forward: node.Forward(s.cluster)})
+	if err != nil {
+		return fmt.Errorf("start a virtual machine: %w", err)
+	}
+	s.running.Go(func() {
+		select {
+		case <-s.machine.Dead():
+			s.failed(fmt.Errorf("the virtual machine of %s ended: %w", name, s.machine.Death()))
+		case <-background.Done():
+		}
+	})
+	return node.Join(ctx, s.machine.Machine, s.cluster, name, node.Programs{
+		Daemon: filepath.Join(s.bin, "sriov-network-config-daemon"), Kubelet: filepath.Join(s.bin, "demo", "kubelet"),
+	})
 }
 
 // delays are about those of a ConnectX-5; bench/sim tells where they are from.
@@ -168,42 +173,59 @@ type nobody struct{}
 
 func (nobody) Pods(context.Context) ([]holders.Pod, error) { return nil, nil }
 
+// start is how long the daemons may take to publish their NICs: seconds, unless the machine is very busy.
+const start = 3 * time.Minute
+
 // awaitInventories waits until every daemon has published its NICs.
 func (s *stage) awaitInventories(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, start, fmt.Errorf("not within %v", start))
 	defer cancel()
 	w, err := s.cluster.Client().Watch(ctx, &sriovv1.SriovNetworkNodeStateList{}, client.InNamespace(sriovv1.DefaultNamespace))
 	if err != nil {
 		return fmt.Errorf("watch the node states: %w", err)
 	}
 	defer w.Stop()
-	told := map[string]bool{}
+	silent := map[string]bool{}
+	for _, m := range s.cast {
+		silent[m.name] = true
+	}
 	for e := range w.ResultChan() {
 		if state, ok := e.Object.(*sriovv1.SriovNetworkNodeState); ok && len(state.Status.Interfaces) > 0 {
-			told[state.Name] = true
+			delete(silent, state.Name)
 		}
-		if len(told) == len(nodes()) {
+		if len(silent) == 0 {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%d of %d daemons did not publish their NICs in time: %w", len(nodes())-len(told), len(nodes()), ctx.Err()), s.failures())
+	return fmt.Errorf("%d of %d daemons did not publish their NICs: %w%s", len(silent), len(s.cast), context.Cause(ctx), s.ailments())
 }
 
+// failed takes in that something has ended that should not.
 func (s *stage) failed(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.errs = append(s.errs, err)
+	select {
+	case s.broken <- err:
+	default:
+	}
 }
 
+// failures are what has ended and should not, of what runs here and of the cluster's programs.
 func (s *stage) failures() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.Join(s.errs...)
+	err := s.cluster.Died()
+	select {
+	case one := <-s.broken:
+		return errors.Join(one, err)
+	default:
+		return err
+	}
 }
 
 // close ends everything, the control plane last.
 func (s *stage) close() error {
 	s.stop()
 	s.running.Wait()
-	return errors.Join(s.failures(), s.cluster.Close())
+	var err error
+	if s.machine != nil {
+		err = s.machine.Close()
+	}
+	return errors.Join(err, s.cluster.Close())
 }

@@ -95,6 +95,13 @@ func TestWhatAChangeDoesToANode(t *testing.T) {
 		n.EswitchMode, n.Driver = "", "igb"
 		return n
 	}())
+	exclusive := objects(policy("p", nil))
+	exclusive.Pools = []sriovv1.SriovNetworkPoolConfig{{Spec: sriovv1.SriovNetworkPoolConfigSpec{RdmaMode: sriovv1.RdmaModeExclusive}}}
+	rdma := func(mode sriovv1.RdmaMode) Node {
+		n := node()
+		n.State.Status.System.RdmaMode = mode
+		return n
+	}
 	for name, c := range map[string]struct {
 		before, after fleet.Objects
 		node          Node
@@ -123,6 +130,8 @@ func TestWhatAChangeDoesToANode(t *testing.T) {
 		"switchdev on a NIC that names no mode": {
 			present, objects(policy("p", func(s *spec) { s.EswitchMode = "switchdev" })), modeless, Pods, "", "whether ens1f0 has an eSwitch", 3, false,
 		},
+		"another RDMA mode takes a restart":                    {present, exclusive, rdma(sriovv1.RdmaModeShared), Reboot, "", "", 1, false},
+		"an RDMA mode that the node has already takes nothing": {present, exclusive, rdma(sriovv1.RdmaModeExclusive), Unchanged, "needs nothing for it", "", 0, false},
 		"a policy for another PF leaves this one out, whatever it still needs": {
 			objects(more), objects(more, policy("q", func(s *spec) { s.NicSelector.PfNames, s.ResourceName = []string{"ens1f1"}, "q" })),
 			node(nic("ens1f0", "0000:d8:00.0", "mlx5_core", 4), nic("ens1f1", "0000:d9:00.0", "", 0)), None, "", "", 3, true,

@@ -40,6 +40,11 @@ type observation struct {
 func observe(status sriovv1.SriovNetworkNodeStateStatus, was desired.Node, nics catalog.Table) observation {
 	o := observation{inventory: wire.Inventory(status), memory: plan.Memory{}, modeless: map[hw.PCIAddr]bool{}}
 	o.inventory.IOMMUGroups = 1
+	// The kernel changes the RDMA namespace mode only while no network namespace but the
+	// host's exists (drivers/infiniband/core/device.c, rdma_compatdev_set), and a node of a
+	// cluster has pods. With no word about its boot loader, the boot that is then planned
+	// lacks only the argument.
+	o.inventory.RDMAFixed = true
 	for i := range o.inventory.PFs {
 		pf := &o.inventory.PFs[i]
 		mode, known := pf.Eswitch.Get()

@@ -153,8 +153,10 @@ func (k *kinds) served(ctx context.Context, o optional) (bool, error) {
 	return established && version && d.DeletionTimestamp == nil, nil
 }
 
-// hasPolicies asks once whether the API server has ValidatingAdmissionPolicies, which come
-// with a release of Kubernetes and not while it runs.
+// hasPolicies asks once whether the API server has ValidatingAdmissionPolicies. Every
+// release that the operator is made for has them, 1.30 and later. They are no definition that
+// somebody may add while an API server runs, and there is nothing to watch for them. Where the
+// API servers of an older cluster are replaced, the next leader asks anew.
 func hasPolicies(ctx context.Context, client *discovery.DiscoveryClient) (bool, error) {
 	const version = "admissionregistration.k8s.io/v1"
 	list, err := client.ServerResourcesForGroupVersionWithContext(ctx, version)

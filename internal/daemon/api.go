@@ -186,10 +186,9 @@ func (a *api) ask(ctx context.Context, request string, mirror map[string]*string
 // looked at. Conditions of others stay as they are.
 func (a *api) writeStatus(ctx context.Context, over *sriovv1.SriovNetworkNodeState, status sriovv1.SriovNetworkNodeStateStatus) (*sriovv1.SriovNetworkNodeState, error) {
 	const tries = 3
-	var err error
-	for range tries {
-		var got *sriovv1.SriovNetworkNodeState
-		if got, err = a.putStatus(ctx, over, status); err == nil || !apierrors.IsConflict(err) {
+	for try := 1; ; try++ {
+		got, err := a.putStatus(ctx, over, status)
+		if err == nil || !apierrors.IsConflict(err) || try == tries {
 			return got, err
 		}
 		uid := over.UID
@@ -200,7 +199,6 @@ func (a *api) writeStatus(ctx context.Context, over *sriovv1.SriovNetworkNodeSta
 			return nil, apierrors.NewNotFound(sriovv1.SchemeGroupVersion.WithResource(nodeStates).GroupResource(), a.node)
 		}
 	}
-	return nil, err
 }
 
 func (a *api) state(ctx context.Context) (*sriovv1.SriovNetworkNodeState, error) {

@@ -31,6 +31,11 @@ const (
 	Unknown
 	// Blind: as Unknown, long after the drain was complete.
 	Blind
+	// Foreign: steps that take VFs which somebody holds who is no pod that the kubelet
+	// knows, so that no drain makes them leave.
+	Foreign
+	// Occupied: as Foreign, and they have stayed.
+	Occupied
 	// Restart: what is asked for is in force only after a restart of the node.
 	Restart
 	// Cooling: what is left has failed and is tried again in a moment.
@@ -41,7 +46,7 @@ const (
 
 // Needs are all needs, in order.
 func Needs() []Need {
-	return []Need{Nothing, Quiet, Free, Exposed, Held, Overdue, Unknown, Blind, Restart, Cooling, Spent}
+	return []Need{Nothing, Quiet, Free, Exposed, Held, Overdue, Unknown, Blind, Foreign, Occupied, Restart, Cooling, Spent}
 }
 
 // String is the need in one word.
@@ -63,6 +68,10 @@ func (n Need) String() string {
 		return "unknown"
 	case Blind:
 		return "blind"
+	case Foreign:
+		return "foreign"
+	case Occupied:
+		return "occupied"
 	case Restart:
 		return "restart"
 	case Cooling:
@@ -204,6 +213,8 @@ func Next(f Facts) Move {
 		return Move{Do: Apply, Why: reason.NobodyHolds}
 	case Exposed, Held, Overdue, Unknown, Blind:
 		return taking(f)
+	case Foreign, Occupied:
+		return foreign(f)
 	case Restart:
 		return restart(f)
 	case Cooling:
@@ -245,6 +256,19 @@ func taking(f Facts) Move {
 		return Move{Do: GiveBack, Why: reason.PodsStay}
 	}
 	return Move{Do: Apply, Why: reason.DrainGranted}
+}
+
+// foreign is for steps that take VFs from somebody who is no pod. Asking for a drain
+// would make pods leave in vain. Whoever it is may be a pod that is nearly gone, so a turn
+// is kept for a while.
+func foreign(f Facts) Move {
+	switch {
+	case f.DrainDisabled:
+		return Move{Do: Apply, Why: reason.DrainDisabled}
+	case f.Need == Foreign:
+		return Move{Do: Wait, Why: reason.HeldByNoPod}
+	}
+	return unasked(f, Move{Do: Fail, Why: reason.HeldByNoPod}, reason.HeldByNoPod)
 }
 
 func askedBecause(n Need) reason.Reason {

@@ -108,12 +108,12 @@ func TestEveryMoveSaysWhy(t *testing.T) {
 
 func TestNobodyLosesAVFWithoutADrainThatIsComplete(t *testing.T) {
 	all(t, func(f decide.Facts, m decide.Move) {
-		takes := f.Need == decide.Exposed || f.Need == decide.Held || f.Need == decide.Overdue || f.Need == decide.Unknown || f.Need == decide.Blind
+		takes := f.Need == decide.Exposed || f.Need == decide.Held || f.Need == decide.Overdue || f.Need == decide.Unknown || f.Need == decide.Blind || f.Need == decide.Foreign || f.Need == decide.Occupied
 		if takes && m.Do == decide.Apply && !f.DrainDisabled && (f.Grant != decide.Granted || f.Request == decide.AskNothing) {
 			t.Errorf("%+v: %s", f, m)
 		}
-		if m.Do == decide.Apply && !f.DrainDisabled && (f.Need == decide.Held || f.Need == decide.Overdue) {
-			t.Errorf("a pod still holds a VF: %+v: %s", f, m)
+		if m.Do == decide.Apply && !f.DrainDisabled && (f.Need == decide.Held || f.Need == decide.Overdue || f.Need == decide.Foreign || f.Need == decide.Occupied) {
+			t.Errorf("somebody still holds a VF: %+v: %s", f, m)
 		}
 	})
 }
@@ -131,7 +131,7 @@ func TestW37ARestartTakesItsTurnEvenWithoutDrains(t *testing.T) {
 
 func TestL8ATurnIsNeverHeldByANodeThatCannotUseIt(t *testing.T) {
 	all(t, func(f decide.Facts, m decide.Move) {
-		idle := (f.Need == decide.Blind && !f.DrainDisabled) || f.Need == decide.Nothing || f.Need == decide.Spent
+		idle := ((f.Need == decide.Blind || f.Need == decide.Occupied) && !f.DrainDisabled) || f.Need == decide.Nothing || f.Need == decide.Spent
 		if idle && f.Request != decide.AskNothing && m.Do != decide.GiveBack {
 			t.Errorf("%+v: %s", f, m)
 		}
@@ -153,7 +153,7 @@ func TestARequestIsNeverReplacedWhileItIsWorkedOn(t *testing.T) {
 // end in a few moves, whatever else was asked for before.
 func TestTheHandshakeEnds(t *testing.T) {
 	all(t, func(f decide.Facts, _ decide.Move) {
-		if f.Need == decide.Unknown || f.Need == decide.Blind || f.Need == decide.Cooling {
+		if f.Need == decide.Unknown || f.Need == decide.Blind || f.Need == decide.Foreign || f.Need == decide.Cooling {
 			return // they wait for something outside of the handshake
 		}
 		begin := f

@@ -29,10 +29,13 @@ type View struct {
 	// Held are the VFs that pods hold. It counts only if Known.
 	Held  map[hw.VFRef]bool
 	Known bool
+	// Foreign are the VFs that the machine shows to be in use, and that no known pod
+	// holds. It counts only if Known.
+	Foreign map[hw.VFRef]bool
 	// Guarded says that no pod is given a VF while the steps are carried out.
 	Guarded bool
-	// Patient is false when pods have stayed, or could not be seen to leave, long after
-	// the drain was complete.
+	// Patient is false when those who hold VFs have stayed, or could not be seen to leave,
+	// for long: pods since the drain was complete, others since they were seen.
 	Patient bool
 	// Tries are by PF; the zero address is the node's own steps.
 	Tries map[hw.PCIAddr]Try
@@ -40,7 +43,8 @@ type View struct {
 
 // Weigh says what is to be done next of a plan, and what that needs. What disturbs
 // nobody comes first and waits for nothing; what takes VFs that nobody holds comes next;
-// then a restart, after which no VF is left to be taken; then what makes pods leave.
+// then a restart, after which no VF is left to be taken; then what makes pods leave; then
+// what takes VFs from somebody whom no drain makes leave.
 func Weigh(p plan.Plan, v View) (Need, plan.Plan) {
 	lanes := map[Need]bool{}
 	for _, l := range p.Lanes {
@@ -75,6 +79,10 @@ func Weigh(p plan.Plan, v View) (Need, plan.Plan) {
 		return Exposed, part(Exposed)
 	case lanes[Cooling] || node == Cooling:
 		return Cooling, plan.Plan{}
+	case lanes[Foreign] && !v.Patient:
+		return Occupied, part(Foreign)
+	case lanes[Foreign]:
+		return Foreign, part(Foreign)
 	case lanes[Spent] || node == Spent:
 		return Spent, plan.Plan{}
 	}
@@ -86,11 +94,12 @@ func weighLane(l plan.Lane, v View) Need {
 	if n, tired := tired(v.Tries[l.PF]); tired {
 		return n
 	}
-	class, held := disruption.None, false
+	class, held, foreign := disruption.None, false, false
 	for _, s := range l.Steps {
 		class = max(class, s.Class)
 		for _, i := range s.Takes {
-			held = held || v.Held[hw.VFRef{PF: l.PF, Index: i}]
+			ref := hw.VFRef{PF: l.PF, Index: i}
+			held, foreign = held || v.Held[ref], foreign || v.Foreign[ref]
 		}
 	}
 	switch {
@@ -98,6 +107,8 @@ func weighLane(l plan.Lane, v View) Need {
 		return Quiet
 	case !v.Known:
 		return Unknown
+	case foreign: // also where pods hold others: they would leave in vain
+		return Foreign
 	case held:
 		return Held
 	case v.Guarded:

@@ -81,6 +81,28 @@ func TestWeigh(t *testing.T) {
 			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Overdue, lanes: []uint8{1},
 		},
 		{
+			name: "somebody who is no pod holds a VF", view: with(func(v *decide.View) { v.Foreign = held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Foreign, lanes: []uint8{1},
+		},
+		{
+			name: "and has stayed", view: with(func(v *decide.View) { v.Foreign, v.Patient = held, false }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Occupied, lanes: []uint8{1},
+		},
+		{
+			name: "no pod leaves for a PF of which somebody holds a VF who is no pod", view: with(func(v *decide.View) { v.Held, v.Foreign = held, held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Foreign, lanes: []uint8{1},
+		},
+		{
+			name: "whoever it is holds no other PF up", view: with(func(v *decide.View) { v.Foreign = held }),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Pods)}}, need: decide.Free, lanes: []uint8{2},
+		},
+		{
+			name: "nor pods that are to leave another PF", view: with(func(v *decide.View) {
+				v.Foreign, v.Held = held, map[hw.VFRef]bool{{PF: pf(2), Index: 0}: true}
+			}),
+			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods), lane(2, disruption.Pods)}}, need: decide.Held, lanes: []uint8{2},
+		},
+		{
 			name: "who holds VFs cannot be learned", view: with(func(v *decide.View) { v.Known = false }),
 			plan: plan.Plan{Lanes: []plan.Lane{lane(1, disruption.Pods)}}, need: decide.Unknown, lanes: []uint8{1},
 		},

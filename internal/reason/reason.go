@@ -113,6 +113,7 @@ const (
 	DrainFallsShort   Reason = "DrainFallsShort"
 	PodsStay          Reason = "PodsStay"
 	HoldersUnknown    Reason = "HoldersUnknown"
+	HeldByNoPod       Reason = "HeldByNoPod"
 	RestartGranted    Reason = "RestartGranted"
 	RetrySoon         Reason = "RetrySoon"
 	StepFailed        Reason = "StepFailed"

@@ -118,6 +118,7 @@ func texts() map[Reason]text {
 		DrainFallsShort:   {"A drain was asked for and a restart is needed; the node is let go and asks for more.", ""},
 		PodsStay:          {"Pods still hold VFs long after the drain was complete; the node is let go and asks anew.", "Stop the pods that the message names; pods that tolerate the cordon, such as those of DaemonSets, come back at once."},
 		HoldersUnknown:    {"VFs are to be taken, and the kubelet cannot be asked which pods hold them.", "See whether /var/lib/kubelet/pod-resources/kubelet.sock of the node answers."},
+		HeldByNoPod:       {"VFs are to be taken that are in use, and no pod that the kubelet knows holds them.", "Find who uses the VFs that the message names: another network namespace (`ip netns`), a virtual machine or a process with a file under /dev/vfio open. Stop it, and the node goes on by itself. disableDrain takes them all the same."},
 		RestartGranted:    {"Everybody has left, and the node restarts.", ""},
 		RetrySoon:         {"A step failed and is tried again in a moment.", ""},
 		StepFailed:        {"A step failed, also when it was tried again.", "Correct the cause in the message. The step is tried again when something about the PF or the node state changes, and every ten minutes if that disturbs nobody."},

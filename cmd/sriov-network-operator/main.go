@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/network"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
@@ -64,7 +65,7 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	verbosity := newLevel(o.Verbosity)
+	verbosity := loglevel.New(o.Verbosity)
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: verbosity}))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
@@ -73,7 +74,7 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	return run(ctx, config, o, func(wanted int) { verbosity.follow(logger, wanted) })
+	return run(ctx, config, o, func(wanted int) { verbosity.Follow(logger.Info, wanted) })
 }
 
 // startCleanup reads the options and prepares the end of the operator.

@@ -19,7 +19,7 @@ type NodePlan struct {
 	// +optional
 	AffectedPods []AffectedPod `json:"affectedPods,omitempty"`
 	// unknownHolders are virtual functions, by PCI address, that the plan destroys or takes and that somebody
-	// holds who is no pod known to the kubelet. They are warned of and hold nothing up.
+	// holds who is no pod known to the kubelet.
 	// +optional
 	UnknownHolders []string `json:"unknownHolders,omitempty"`
 	// steps are the steps in the order in which they are shown. Steps of different PFs go on at the same time.

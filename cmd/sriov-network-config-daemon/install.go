@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -35,7 +36,7 @@ func waitForConfig(ctx context.Context, args []string, env func(string) string, 
 	if err != nil {
 		return err
 	}
-	return daemon.AwaitConfig(ctx, config, namespace, pod, newLogger(errs, 0))
+	return daemon.AwaitConfig(ctx, config, namespace, pod, newLogger(errs, slog.LevelInfo))
 }
 
 // installed is where the program is on the host, below its root; the name is that of the

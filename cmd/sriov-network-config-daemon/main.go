@@ -84,8 +84,8 @@ func released() string {
 }
 
 // newLogger writes JSON, also for the libraries.
-func newLogger(w io.Writer, verbosity int) *slog.Logger {
-	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.Level(-verbosity)}))
+func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
+	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 	klog.SetLogger(logr.FromSlogHandler(log.Handler()))
 	return log
 }

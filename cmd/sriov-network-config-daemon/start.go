@@ -24,6 +24,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/holders"
+	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
 )
 
 // The variables of the environment that are read. A flag counts more.
@@ -44,10 +45,12 @@ type startOptions struct {
 	// host is where the host's root is, and kubelet the kubelet's folder on the host.
 	host, kubelet string
 	health        string
-	plugins       string
-	verbosity     int
-	cluster       string
-	external      bool
+	// metrics is where metrics are served, and metricsCerts the folder of their certificate.
+	metrics, metricsCerts string
+	plugins               string
+	verbosity             int
+	cluster               string
+	external              bool
 }
 
 // readStart reads flags, and the environment for what no flag says.
@@ -63,7 +66,9 @@ func readStart(args []string, env func(string) string, errs io.Writer) (startOpt
 	set.StringVar(&o.host, "host", hostFolder, "where the host's root directory is")
 	set.StringVar(&o.kubelet, "kubelet-dir", "/var/lib/kubelet", "the kubelet's folder on the host")
 	set.StringVar(&o.health, "health-probe-bind-address", "0", "where /healthz is served; 0 serves none")
-	set.IntVar(&o.verbosity, "v", 0, "how much is logged: 0 for changes and errors, 4 for more")
+	set.StringVar(&o.metrics, "metrics-bind-address", "0", "where metrics are served with TLS to who may get the path /metrics; 0 serves none")
+	set.StringVar(&o.metricsCerts, "metrics-cert-dir", "", "folder with tls.crt and tls.key for metrics; while there is none the certificate is self-signed")
+	set.IntVar(&o.verbosity, "v", 0, "how much is logged: 0 for changes and errors, 4 for more; logLevel of the operator configuration may ask for more")
 	set.StringVar(&o.plugins, "disable-plugins", "", "what is left alone, of: mellanox (firmware settings, which this version does not change)")
 	// What follows is said by deployments of the operator before this one.
 	set.Bool("use-systemd-service", false, "taken for compatibility: VFs are made when the daemon starts")
@@ -91,7 +96,8 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 		return err
 	}
 	frugal()
-	log := newLogger(errs, o.verbosity)
+	verbosity := loglevel.New(o.verbosity)
+	log := newLogger(errs, verbosity)
 	config, err := connect(o)
 	if err != nil {
 		return err
@@ -105,11 +111,14 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 		return err
 	}
 	defer stop()
+	registry := newRegistry()
+	defer serveMetrics(ctx, o, config, registry, log)()
 	log.Info("starting", "version", released(), "node", o.node, "namespace", o.namespace, "host", o.host)
 	return daemon.Run(ctx, daemon.Options{
 		Node: o.node, Namespace: o.namespace, API: config, Host: machine,
 		Holders:         holders.At(filepath.Join(o.host, o.kubelet, "pod-resources/kubelet.sock")),
-		ExternalDrainer: o.external, Now: time.Now, Log: log,
+		ExternalDrainer: o.external, Now: time.Now, Log: log, Registry: registry,
+		SetLogLevel: func(wanted int) { verbosity.Follow(log.Info, wanted) },
 	})
 }
 

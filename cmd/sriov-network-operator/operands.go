@@ -20,6 +20,7 @@ const (
 	envCertManager    = "ADMISSION_CONTROLLERS_CERTIFICATES_CERT_MANAGER_ENABLED"
 	envResourcePrefix = "RESOURCE_PREFIX"
 	envMetricsPort    = "METRICS_EXPORTER_PORT"
+	envDaemonPort     = "CONFIG_DAEMON_METRICS_PORT"
 	envAPIServerPort  = "API_SERVER_PORT"
 )
 
@@ -56,7 +57,7 @@ func readOperands(env func(string) string) (operand.Settings, error) {
 	if err := readPlatform(&s, env(envClusterType), switches[envCertManager]); err != nil {
 		return s, err
 	}
-	for name, field := range map[string]*int{envMetricsPort: &s.Metrics.Port, envAPIServerPort: &s.APIServerPort} {
+	for name, field := range map[string]*int{envMetricsPort: &s.Metrics.Port, envDaemonPort: &s.Metrics.DaemonPort, envAPIServerPort: &s.APIServerPort} {
 		port, err := readPort(name, env(name))
 		if err != nil {
 			return s, err

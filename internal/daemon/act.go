@@ -76,6 +76,9 @@ func (d *daemon) say(v *view) {
 // act does what was decided, and reports.
 func (d *daemon) act(ctx context.Context, v *view, now time.Time) {
 	d.tidy(v)
+	if v.move.Why == reason.HeldByNoPod {
+		d.lookAgain(v)
+	}
 	switch v.move.Do {
 	case decide.Rest, decide.Fail:
 		d.reportView(ctx, v, v.move.Why, now)
@@ -102,12 +105,13 @@ func (d *daemon) act(ctx context.Context, v *view, now time.Time) {
 }
 
 // lookAgain makes sure of another look where no event would bring one: the kubelet tells
-// nobody that it answers again, or that it has released a VF.
+// nobody that it answers again, or that it has released a VF, and the kernel nobody that
+// one under vfio-pci is closed.
 func (d *daemon) lookAgain(v *view) {
 	switch {
 	case v.move.Why == reason.PodsLeaving:
 		d.machine.look = d.machine.looked.Add(d.o.Pace.Leaving)
-	case blind(v):
+	case blind(v) || v.move.Why == reason.HeldByNoPod:
 		d.machine.look = d.machine.looked.Add(min(retryLook, d.o.Pace.Resync))
 	}
 	d.wakeAt(d.machine.look)
@@ -175,13 +179,17 @@ func (d *daemon) carryOut(ctx context.Context, r *run) {
 	defer close(r.done)
 	err := converge.Execute(ctx, d.o.Host, r.part, execute.Options{
 		Now: d.o.Now, StepTimeout: d.o.Pace.Step,
-		Observe: func(p execute.Progress) { d.note(ctx, func() { d.stepped(r, p) }) },
+		Observe: func(p execute.Progress) { d.note(ctx, func() { d.stepped(ctx, r, p) }) },
 	})
 	d.note(ctx, func() { d.carriedOut(r, err) })
 }
 
-func (d *daemon) stepped(r *run, p execute.Progress) {
+func (d *daemon) stepped(ctx context.Context, r *run, p execute.Progress) {
 	r.course.note(p)
+	d.metrics.stepped(p)
+	if p.State == execute.Done {
+		d.log.Log(ctx, more, "a step is done", "pf", p.PF.String(), "step", p.Step.Do.Does(), "took", p.Took)
+	}
 	if p.State == execute.Failed {
 		d.log.Error("a step failed", "pf", p.PF.String(), "step", p.Step.Do.Does(), "took", p.Took, "err", p.Err)
 	}
@@ -190,6 +198,7 @@ func (d *daemon) stepped(r *run, p execute.Progress) {
 func (d *daemon) carriedOut(r *run, err error) {
 	now := d.o.Now()
 	d.run, d.machine.look = nil, now
+	d.metrics.applied(err)
 	if err == nil {
 		d.log.Info("carried out")
 		return

@@ -56,7 +56,8 @@ type daemon struct {
 	// told is the last move that was logged.
 	told decide.Move
 
-	report reporting
+	report  reporting
+	metrics *metrics
 	// wake is when to look around although nothing happens.
 	wake time.Time
 }
@@ -71,7 +72,15 @@ type settings struct {
 	drainDisabled bool
 	// gate is the feature blockDevicePluginUntilConfigured.
 	gate bool
+	// verbosity is logLevel.
+	verbosity int
 }
+
+// more and most are what is logged with a logLevel of 1 and 2.
+const (
+	more = slog.Level(-1)
+	most = slog.Level(-2)
+)
 
 // run is a plan that is being carried out.
 type run struct {
@@ -82,9 +91,9 @@ type run struct {
 	done   chan struct{}
 }
 
-func newDaemon(o Options, a *api) *daemon {
+func newDaemon(o Options, a *api, m *metrics) *daemon {
 	return &daemon{
-		o: o, api: a, scribe: newScribe(o.Log), log: o.Log,
+		o: o, api: a, scribe: newScribe(o.Log), log: o.Log, metrics: m,
 		notes: make(chan func()), tries: tries{}, found: byPod{}, handled: byPod{},
 		settings: settings{gate: true}, nics: catalog.Default(),
 	}
@@ -94,7 +103,7 @@ func newDaemon(o Options, a *api) *daemon {
 var errDeaf = errors.New("the watch on the machine ended")
 
 // listen is the loop.
-func (d *daemon) listen(ctx context.Context, events <-chan host.Event) error {
+func (d *daemon) listen(ctx context.Context, events <-chan []host.Event) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -103,14 +112,16 @@ func (d *daemon) listen(ctx context.Context, events <-chan host.Event) error {
 			return nil
 		case note := <-d.notes:
 			note()
-		case e, ok := <-events:
+		case burst, ok := <-events:
 			if !ok {
 				if ctx.Err() != nil {
 					return nil
 				}
 				return errDeaf
 			}
-			d.hear(e)
+			for _, e := range burst {
+				d.hear(ctx, e)
+			}
 		case <-timer.C:
 		}
 		d.turn(ctx)
@@ -120,7 +131,7 @@ func (d *daemon) listen(ctx context.Context, events <-chan host.Event) error {
 
 // begin starts what it listens to, and listens. It returns when the step that is under way
 // is finished.
-func (d *daemon) begin(ctx context.Context, stop context.CancelFunc, events <-chan host.Event) error {
+func (d *daemon) begin(ctx context.Context, stop context.CancelFunc, events <-chan []host.Event) error {
 	d.machine.look = d.o.Now()
 	go d.scribe.serve(ctx)
 	go d.api.watch(ctx, d.api.ownState(), d.hand(ctx, d.sawState))
@@ -185,16 +196,19 @@ func (d *daemon) sawConfig(_ context.Context, objects []any) {
 	now := settings{gate: true}
 	for _, o := range objects {
 		if c, ok := o.(*sriovv1.SriovOperatorConfig); ok {
-			now.drainDisabled = c.Spec.DisableDrain
+			now.drainDisabled, now.verbosity = c.Spec.DisableDrain, c.Spec.LogLevel
 			if on, set := c.Spec.FeatureGates[sriovv1.FeatureBlockDevicePluginUntilConfigured]; set {
 				now.gate = on
 			}
 		}
 	}
-	if now != d.settings {
+	if now.drainDisabled != d.settings.drainDisabled || now.gate != d.settings.gate {
 		d.log.Info("read the operator configuration", "disableDrain", now.drainDisabled, "blockDevicePlugin", now.gate)
 	}
 	d.settings = now
+	if d.o.SetLogLevel != nil {
+		d.o.SetLogLevel(now.verbosity)
+	}
 }
 
 // sawNICs takes the list of supported NICs; without one, that which is shipped.
@@ -233,10 +247,11 @@ func (d *daemon) sawPlugins(_ context.Context, objects []any) {
 }
 
 // hear notes that something happened on the machine.
-func (d *daemon) hear(e host.Event) {
+func (d *daemon) hear(ctx context.Context, e host.Event) {
 	// What software makes is of no interest; pods make much of it.
 	if strings.HasPrefix(e.Path, "devices/virtual/") && !e.Lost {
 		return
 	}
+	d.log.Log(ctx, most, "something happened on the machine", "path", e.Path, "lost", e.Lost)
 	d.machine.ring(d.o.Now(), d.o.Pace)
 }

@@ -8,12 +8,14 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +24,8 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
+	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/test/kube/proxy"
 )
 
@@ -689,4 +693,163 @@ func TestAnExternalDrainerIsAnnouncedOnlyWhileNobodyDrains(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func TestAVFThatSomebodyHoldsWhoIsNoPodIsNotTakenAndNobodyIsAskedToLeave(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.Pace.Patience = 300 * time.Millisecond }
+	n.start()
+	n.want(pf(0, 2), pf(1, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := n.machine.TakeVF(vfRef(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	taken := n.vf(0, 0).String()
+	n.pods.set(nil, n.hold("web", 0, 1))
+	n.want(pf(0, 3), pf(1, 3))
+	s := n.awaitSync(sriovv1.SyncStatusFailed)
+	if got := condition(s, sriovv1.ConditionReady); got != "False HeldByNoPod" {
+		t.Errorf("condition Ready is %s", got)
+	}
+	if !strings.Contains(s.Status.LastSyncError, taken) || !strings.Contains(s.Status.LastSyncError, reason.HeldByNoPod.Fix()) {
+		t.Errorf("it says %q", s.Status.LastSyncError)
+	}
+	if s.Status.Plan == nil || !slices.Equal(s.Status.Plan.UnknownHolders, []string{taken}) {
+		t.Errorf("the plan is %+v", s.Status.Plan)
+	}
+	if a, b := s.Status.Interfaces[0].NumVfs, s.Status.Interfaces[1].NumVfs; a != 2 || b != 3 {
+		t.Errorf("%d VFs where one is held, %d on the other port", a, b)
+	}
+	if got := n.asks(); got == sriovv1.DrainRequired {
+		t.Errorf("the pod on the same PF is asked to leave in vain")
+	}
+	if err := n.machine.ReturnVF(vfRef(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	n.awaitNode(sriovv1.DrainRequired) // for the pod
+}
+
+func TestTheLogLevelOfTheConfigurationTakesEffectAtOnce(t *testing.T) {
+	n := newNode(t, connectX5)
+	level := loglevel.New(0)
+	lines := make(chan string, 10_000)
+	n.options = func(o *daemon.Options) {
+		o.Log = slog.New(slog.NewTextHandler(toLines(lines), &slog.HandlerOptions{Level: level}))
+		o.SetLogLevel = func(wanted int) { level.Follow(o.Log.Info, wanted) }
+	}
+	config := &sriovv1.SriovOperatorConfig{ObjectMeta: n.meta(sriovv1.DefaultConfigName)}
+	n.create(config)
+	n.start()
+	n.want(pf(0, 1))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	set := func(wanted int) {
+		t.Helper()
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"logLevel":%d}}`, wanted))
+		if err := n.api.Patch(t.Context(), config, patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until := func(text string) (before string) {
+		t.Helper()
+		give := time.After(patient)
+		for {
+			select {
+			case line := <-lines:
+				if before += line; strings.Contains(line, text) {
+					return before
+				}
+			case <-give:
+				t.Fatalf("nothing of %q is logged", text)
+			}
+		}
+	}
+	set(2)
+	quiet := until(`msg="Set log verbose level" new-level=2 current-level=0`)
+	if strings.Contains(quiet, "a step is done") || strings.Contains(quiet, "level=DEBUG") {
+		t.Errorf("without a level it logs:\n%s", quiet)
+	}
+	n.want(pf(0, 2))
+	until("something happened on the machine")
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	set(1)
+	until("new-level=1 current-level=2")
+	n.want(pf(0, 3))
+	until("a step is done")
+	set(0)
+	until("new-level=0 current-level=1")
+}
+
+// toLines is a writer to a channel.
+type toLines chan<- string
+
+// Write sends one record.
+func (c toLines) Write(p []byte) (int, error) {
+	c <- string(p)
+	return len(p), nil
+}
+
+func TestMetricsSayHowTheNodeFares(t *testing.T) {
+	n := newNode(t, connectX5)
+	registry := prometheus.NewRegistry()
+	n.options = func(o *daemon.Options) { o.Registry = registry }
+	n.start()
+	n.want(pf(0, 2))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.pods.set(nil, n.hold("web", 0, 0))
+	n.want(pf(0, 3))
+	n.awaitMirror(sriovv1.DrainRequired)
+	n.grant(sriovv1.DrainComplete, "")
+	n.await("the pods", func(s *sriovv1.SriovNetworkNodeState) string {
+		if got := condition(s, sriovv1.ConditionDraining); got != "True PodsLeaving" {
+			return got
+		}
+		return ""
+	})
+	if err := n.machine.ReturnVF(vfRef(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	n.pods.set(nil)
+	n.awaitMirror(sriovv1.DrainIdle)
+	n.grant(sriovv1.DrainIdle, "")
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.machine.Fail("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.ENOMEM)
+	n.want(pf(0, 4))
+	n.awaitSync(sriovv1.SyncStatusFailed)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			for _, l := range m.Label {
+				name += " " + l.GetValue()
+			}
+			switch {
+			case m.Histogram != nil:
+				got[name] = float64(m.Histogram.GetSampleCount())
+			case m.Gauge != nil:
+				got[name] = m.Gauge.GetValue()
+			default:
+				got[name] = m.Counter.GetValue()
+			}
+		}
+	}
+	for name, want := range map[string]float64{
+		"sriov_daemon_sync Failed": 1, "sriov_daemon_sync Succeeded": 0, "sriov_daemon_sync InProgress": 0,
+		"sriov_daemon_requests_total drain": 1, "sriov_daemon_grant_wait_seconds drain": 1,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	for _, name := range []string{
+		"sriov_daemon_applies_total done", "sriov_daemon_applies_total failed", "sriov_daemon_step_seconds SetNumVFs",
+		"sriov_daemon_last_success_timestamp_seconds",
+	} {
+		if got[name] < 1 {
+			t.Errorf("%s is %v; all: %v", name, got[name], got)
+		}
+	}
 }

@@ -127,6 +127,7 @@ func (d *daemon) ask(ctx context.Context, r decide.Request) {
 		err := d.api.ask(ctx, spell(r), mirror)
 		if err == nil {
 			d.note(ctx, func() {
+				d.metrics.requested(r, d.drain.asked, d.o.Now())
 				d.drain.writing, d.drain.asked, d.drain.spelled = false, r, true
 				d.log.Info("asked", "request", spell(r))
 				if d.state != nil {
@@ -155,7 +156,7 @@ func (d *daemon) mirrorWritten(mirror map[string]*string) {
 	d.state = s
 }
 
-// patience is whether pods may still be leaving after the drain was complete.
+// patience is whether those who hold VFs may still be leaving.
 func (d *daemon) patience(needed bool, now time.Time) bool {
 	if !needed {
 		d.stayed = time.Time{}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubeovn/sriov-network-operator/internal/holders"
@@ -33,6 +34,11 @@ type Options struct {
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
+	// SetLogLevel is told the log level that the operator configuration asks for, again
+	// and again. It may be nil.
+	SetLogLevel func(level int)
+	// Registry takes the metrics; nil keeps them to the daemon.
+	Registry prometheus.Registerer
 	// Pace is how long things may take or wait; zero fields have their defaults.
 	Pace Pace
 }
@@ -116,6 +122,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	metrics, err := newMetrics(o.Registry)
+	if err != nil {
+		return err
+	}
 	// One context for all: when the watch ends with it, it has ended for the loop, too.
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -123,6 +133,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("watch the machine: %w", err)
 	}
-	d := newDaemon(o, api)
+	d := newDaemon(o, api, metrics)
 	return d.begin(ctx, stop, events)
 }

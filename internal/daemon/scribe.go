@@ -108,6 +108,7 @@ func superseded(queue []job) []job {
 
 // carryOut does the job, and tells when it cannot be done at all.
 func (s *scribe) carryOut(ctx context.Context, j job) error {
+	s.log.Log(ctx, most, "writing", "write", j.key)
 	err := j.run(ctx)
 	if err == nil || !final(err) {
 		return err

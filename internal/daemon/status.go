@@ -78,6 +78,7 @@ func (d *daemon) before() *sriovv1.SriovNetworkNodeStateStatus {
 
 // publish writes the status if it differs from what the API server has.
 func (d *daemon) publish(ctx context.Context, s sriovv1.SriovNetworkNodeStateStatus) {
+	d.metrics.synced(s.SyncStatus, d.o.Now())
 	if equality.Semantic.DeepEqual(ours(s), ours(*d.before())) {
 		return
 	}
@@ -181,7 +182,7 @@ func (d *daemon) verdict(v *view, why reason.Reason) (sriovv1.SyncStatus, reason
 	case decide.Fail:
 		return sriovv1.SyncStatusFailed, why
 	case decide.GiveBack:
-		if v.need == decide.Spent {
+		if v.need == decide.Spent || v.need == decide.Occupied {
 			return sriovv1.SyncStatusFailed, why
 		}
 	case decide.Rest:
@@ -211,6 +212,9 @@ func (d *daemon) whyNot(v *view) string {
 	for _, b := range v.Plan.Blocked {
 		out = append(out, show.Finding(b))
 	}
+	if foreign(v) && v.move.Do != decide.Wait {
+		out = append(out, fmt.Sprintf("%s VFs: %s. %s", reason.HeldByNoPod.Sentence(), strings.Join(v.unknown, ", "), reason.HeldByNoPod.Fix()))
+	}
 	if blind(v) {
 		out = append(out, fmt.Sprint(d.machine.podsErr))
 	}
@@ -222,6 +226,9 @@ func (d *daemon) whyNot(v *view) string {
 
 // blind reports whether it matters that nobody says who holds VFs.
 func blind(v *view) bool { return v.need == decide.Unknown || v.need == decide.Blind }
+
+// foreign reports whether it matters that somebody holds VFs who is no pod.
+func foreign(v *view) bool { return v.need == decide.Foreign || v.need == decide.Occupied }
 
 // causes are why the node must restart.
 func causes(p plan.Plan) string {
@@ -248,6 +255,8 @@ func (d *daemon) detail(v *view, why reason.Reason) string {
 		if len(v.affected) > 0 {
 			text += " Pods: " + podNames(v.affected) + "."
 		}
+	case reason.HeldByNoPod:
+		text += " VFs: " + strings.Join(v.unknown, ", ") + "."
 	case reason.RestartNeeded, reason.RestartGranted:
 		text += " " + causes(v.Plan)
 	default:

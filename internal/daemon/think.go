@@ -64,6 +64,7 @@ func (d *daemon) lookNow(ctx context.Context) {
 		return
 	}
 	m.seen = &seen
+	d.log.Log(ctx, more, "looked at the machine", "pfs", len(seen.Inventory.PFs))
 	m.pods, m.podsErr = d.o.Holders.Pods(ctx)
 	m.noteHolders()
 	d.complain(m.podsErr)
@@ -108,20 +109,22 @@ func (d *daemon) think(now time.Time) *view {
 	v.Outlook = converge.Follow(want, *d.machine.seen, d.nics, sparing(problems, v.unrendered))
 	var attempts map[hw.PCIAddr]decide.Try
 	attempts, v.retry = d.tries.weigh(v.Plan, v.generation, now, d.o.Pace)
-	held := d.machine.held()
+	held, foreign := d.machine.held()
 	weigh := decide.View{
-		Held: held, Known: d.machine.podsErr == nil, Guarded: d.settings.gate, Patient: true,
+		Held: held, Foreign: foreign, Known: d.machine.podsErr == nil, Guarded: d.settings.gate, Patient: true,
 		Tries: attempts,
 	}
 	v.need, v.part = decide.Weigh(v.Plan, weigh)
 	v.facts = decide.Facts{Request: d.drain.asked, Grant: grant(d.state), DrainDisabled: d.settings.drainDisabled}
-	waiting := (v.need == decide.Held || v.need == decide.Unknown) && v.facts.Grant == decide.Granted && v.facts.Request != decide.AskNothing
+	waiting := v.need == decide.Foreign ||
+		(v.need == decide.Held || v.need == decide.Unknown) && v.facts.Grant == decide.Granted && v.facts.Request != decide.AskNothing
 	if !d.patience(waiting, now) {
 		weigh.Patient = false
 		v.need, v.part = decide.Weigh(v.Plan, weigh)
 	}
 	v.facts.Need = v.need
 	v.move = decide.Next(v.facts)
+	d.metrics.granted(v.facts, now)
 	v.affected, v.unknown = affected(v.Plan, attempts, v.Inventory, d.machine.pods)
 	return v
 }
@@ -162,22 +165,26 @@ func (m *machine) noteHolders() {
 	maps.DeleteFunc(m.left, func(_ hw.PCIAddr, at time.Time) bool { return m.looked.Sub(at) > leaving })
 }
 
-// held are the VFs that pods hold, or held a moment ago and have not yet let go.
-func (m *machine) held() map[hw.VFRef]bool {
+// held are the VFs that pods hold, or held a moment ago and have not yet let go, and those
+// that are in use all the same.
+func (m *machine) held() (byPods, foreign map[hw.VFRef]bool) {
 	by := holderOf(m.pods)
-	out := map[hw.VFRef]bool{}
+	byPods, foreign = map[hw.VFRef]bool{}, map[hw.VFRef]bool{}
 	for i := range m.seen.Inventory.PFs {
 		pf := &m.seen.Inventory.PFs[i]
 		for j := range pf.VFs {
 			vf := &pf.VFs[j]
 			_, is := by[vf.Addr]
 			_, was := m.left[vf.Addr]
-			if is || was && vf.Busy() {
-				out[hw.VFRef{PF: pf.Addr, Index: vf.Index}] = true
+			switch ref := (hw.VFRef{PF: pf.Addr, Index: vf.Index}); {
+			case is || was && vf.Busy():
+				byPods[ref] = true
+			case vf.Busy():
+				foreign[ref] = true
 			}
 		}
 	}
-	return out
+	return byPods, foreign
 }
 
 // holderOf is who holds each VF.

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/kubeovn/sriov-network-operator/internal/disruption"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
@@ -54,6 +56,9 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 }
 
 type decoder func(json.RawMessage) (Action, error)
+
+// Actions are the names of all actions, sorted.
+func Actions() []string { return slices.Sorted(maps.Keys(decoders())) }
 
 // decoders has one entry per action.
 func decoders() map[string]decoder {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
@@ -153,19 +154,43 @@ Authorization. Only the replica that leads has figures. Those of the Kubernetes 
 	for _, m := range drain.Metrics() {
 		metrics = append(metrics, nodepolicy.Metric(m))
 	}
-	for _, m := range metrics {
-		labels := ""
-		if m.Label != "" {
-			labels = "`" + m.Label + "`: `" + strings.Join(m.Values, "`, `") + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, labels, cell(m.Help))
-	}
+	listMetrics(&b, metrics)
 	b.WriteString(`
 What to watch: ` + "`sriov_operator_nodes{sync=\"failed\"}`" + ` and ` + "`sriov_operator_broken_entries`" + ` should be 0, and the sum of
 ` + "`sriov_operator_nodes{sync=\"pending\"}`" + ` falls after every change. While ` + "`sriov_operator_drain_nodes{state=\"blocked\"}`" + ` is above 0, a pod
 may not leave its node, and the condition of the node's pool names it. A histogram has ` + "`_bucket`" + `, ` + "`_sum`" + ` and ` + "`_count`" + `.
 `)
+	b.WriteString(`
+## Of the daemon
+
+With the feature gate ` + "`metricsExporter`" + ` every node's daemon serves these in the same way at ` + "`/metrics`" + `, on the node's address and
+port 9111 (` + "`CONFIG_DAEMON_METRICS_PORT`" + ` of the operator), with the exporter's certificate. The Service
+` + "`sriov-network-config-daemon-metrics`" + ` leads there, and where the Prometheus operator is installed a ServiceMonitor of that name tells
+Prometheus, which adds the label ` + "`node`" + `. Without the gate no port of a node is opened.
+
+| Metric | Type | Labels | It says |
+| --- | --- | --- | --- |
+`)
+	metrics = nil
+	for _, m := range daemon.Metrics() {
+		metrics = append(metrics, nodepolicy.Metric(m))
+	}
+	listMetrics(&b, metrics)
+	b.WriteString(`
+What to watch: ` + "`sriov_daemon_sync{status=\"Failed\"}`" + ` should be 0, and ` + "`time() - sriov_daemon_last_success_timestamp_seconds`" + ` is
+small but while a node is being changed: an idle daemon looks every ten minutes.
+`)
 	generated(t, "docs/reference/metrics.md", b.String())
+}
+
+func listMetrics(b *strings.Builder, metrics []nodepolicy.Metric) {
+	for _, m := range metrics {
+		labels := ""
+		if m.Label != "" {
+			labels = "`" + m.Label + "`: `" + strings.Join(m.Values, "`, `") + "`"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, labels, cell(m.Help))
+	}
 }
 
 // TestEveryConditionsReasonIsExplained holds pages against the API's constants.

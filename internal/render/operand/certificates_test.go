@@ -12,6 +12,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
@@ -64,7 +65,12 @@ func TestACertificateIsWhatItsServerShowsAndItsClientsTrust(t *testing.T) {
 		for _, o := range slices.Concat(d.Apply, d.WhenServing) {
 			switch o := o.(type) {
 			case *corev1.Service:
+				if o.Name == "sriov-network-config-daemon-metrics" {
+					continue // its monitor asks for the exporter's name, see below
+				}
 				services = append(services, o.Name+"."+o.Namespace+".svc")
+			case *unstructured.Unstructured:
+				checkMonitor(t, c, o)
 			case *admissionv1.ValidatingWebhookConfiguration, *admissionv1.MutatingWebhookConfiguration:
 				trusts = append(trusts, operand.RefOf(o).String())
 			case *appsv1.DaemonSet:
@@ -82,6 +88,20 @@ func TestACertificateIsWhatItsServerShowsAndItsClientsTrust(t *testing.T) {
 		slices.Sort(trusts)
 		if !slices.Equal(want, trusts) {
 			t.Errorf("%s is trusted by %q, and the configurations are %q", c.Secret.Name, want, trusts)
+		}
+	}
+}
+
+// checkMonitor wants Prometheus to verify the name that the certificate is for.
+func checkMonitor(t *testing.T, c operand.Certificate, o *unstructured.Unstructured) {
+	t.Helper()
+	endpoints, _, err := unstructured.NestedSlice(o.Object, "spec", "endpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range endpoints {
+		if name, _, err := unstructured.NestedString(e.(map[string]any), "tlsConfig", "serverName"); err != nil || name != c.DNSNames[0] {
+			t.Errorf("%s verifies %q (%v), and the certificate is for %q", o.GetName(), name, err, c.DNSNames)
 		}
 	}
 }

@@ -26,6 +26,14 @@ const (
 	tmpVolume       = "tmp"
 	cniVolume       = "cnibin"
 	osReleaseVolume = "os-release"
+	metricsVolume   = "metrics-certs"
+)
+
+// daemonMetrics is the name of the Service and the ServiceMonitor of the daemon's metrics,
+// and daemonMetricsPort that of their port.
+const (
+	daemonMetrics     = daemonName + "-metrics"
+	daemonMetricsPort = "metrics"
 )
 
 // usualKubeletDir is the kubelet's root folder unless it is told otherwise.
@@ -49,7 +57,7 @@ func (r *renderer) daemon() []Object {
 		})
 	}
 	objects := []Object{r.serviceAccount(ConfigDaemon, daemonName)}
-	objects = append(objects, r.clusterRole(ConfigDaemon, daemonName, daemonName, daemonName, daemonClusterRules()...)...)
+	objects = append(objects, r.clusterRole(ConfigDaemon, daemonName, daemonName, daemonName, r.daemonClusterRules()...)...)
 	objects = append(objects, r.role(ConfigDaemon, daemonName, daemonName, daemonName, r.daemonRules()...)...)
 	if r.Kinds.ValidatingAdmissionPolicy {
 		objects = append(objects, r.ownNode()...)
@@ -61,22 +69,31 @@ func (r *renderer) daemon() []Object {
 }
 
 // daemonClusterRules are what the daemon may do to nodes: look at its own, and ask for
-// a drain there by annotation.
-func daemonClusterRules() []rbacv1.PolicyRule {
+// a drain there by annotation. Where it serves metrics, it asks who reads them.
+func (r *renderer) daemonClusterRules() []rbacv1.PolicyRule {
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "patch"}}}
+	if r.gates.exporter {
+		rules = append(rules, readerRules()...)
+	}
+	return rules
+}
+
+// readerRules are what a server of metrics needs to ask the API server about each reader.
+func readerRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "patch"}},
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 	}
 }
 
 // daemonRules are what the daemon may do in the operator's namespace.
 func (r *renderer) daemonRules() []rbacv1.PolicyRule {
 	read := []string{"get", "list", "watch"}
-	configMaps := append([]string{sriovv1.ConfigMapSupportedNICIDs}, r.DevicePluginConfigMaps...)
 	rules := []rbacv1.PolicyRule{
 		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates"}, Verbs: append(read, "patch")},
 		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates/status"}, Verbs: []string{"patch", "update"}},
 		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovoperatorconfigs"}, ResourceNames: []string{sriovv1.DefaultConfigName}, Verbs: read},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: configMaps, Verbs: read},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{sriovv1.ConfigMapSupportedNICIDs}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: append(read, "patch", "delete")},
 		{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 	}
@@ -88,7 +105,7 @@ func (r *renderer) daemonRules() []rbacv1.PolicyRule {
 
 func (r *renderer) daemonPod() corev1.PodTemplateSpec {
 	installers, volumes := r.installers()
-	return r.pod(daemonName, "privileged", corev1.PodSpec{
+	pod := r.pod(daemonName, "privileged", corev1.PodSpec{
 		HostNetwork: true, HostPID: true,
 		NodeSelector: NodeSelector(r.spec), Tolerations: everywhere(),
 		ServiceAccountName: daemonName, AutomountServiceAccountToken: new(false),
@@ -110,6 +127,24 @@ func (r *renderer) daemonPod() corev1.PodTemplateSpec {
 			tokenVolume(),
 		}, volumes...),
 	})
+	if r.gates.exporter {
+		r.serveDaemonMetrics(&pod.Spec)
+	}
+	return pod
+}
+
+// serveDaemonMetrics makes the daemon serve its metrics on the node's address, with the
+// exporter's certificate once there is one: a node is never kept waiting for it.
+func (r *renderer) serveDaemonMetrics(pod *corev1.PodSpec) {
+	const hostIP, folder = "HOST_IP", "/etc/metrics"
+	c := &pod.Containers[0]
+	c.Args = append(c.Args, fmt.Sprintf("--metrics-bind-address=[$(%s)]:%d", hostIP, r.Metrics.DaemonPort), "--metrics-cert-dir="+folder)
+	c.Env = append(c.Env, envField(hostIP, "status.hostIP"))
+	c.Ports = append(c.Ports, corev1.ContainerPort{Name: daemonMetricsPort, ContainerPort: int32(r.Metrics.DaemonPort), Protocol: corev1.ProtocolTCP})
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: metricsVolume, MountPath: folder, ReadOnly: true})
+	secret := secretVolume(metricsVolume, r.Certificates.ExporterSecret)
+	secret.Secret.Optional = new(true)
+	pod.Volumes = append(pod.Volumes, secret)
 }
 
 // daemonArgs hold only what the daemon cannot learn while it runs: a change of them

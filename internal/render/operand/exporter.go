@@ -5,6 +5,7 @@ package operand
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,15 +40,16 @@ func (r *renderer) exporter() []Object {
 	if r.Metrics.Port < 1 || r.Metrics.Port > 65535 {
 		r.refuse(Exporter, "metrics.port", fmt.Sprintf("%d is no port", r.Metrics.Port), "use a port from 1 to 65535")
 	}
+	if r.Metrics.DaemonPort < 1 || r.Metrics.DaemonPort > 65535 || r.Metrics.DaemonPort == r.Metrics.Port {
+		r.refuse(Exporter, "metrics.daemonPort", fmt.Sprintf("%d is no port, or the exporter's", r.Metrics.DaemonPort), "use another port from 1 to 65535")
+	}
 	flags := r.negotiated(Exporter)
 	objects := []Object{r.serviceAccount(Exporter, exporterAccount)}
 	if r.Platform == OpenShift {
 		objects = append(objects, r.role(Exporter, exporterRole, exporterBinding, exporterAccount, useSCC("privileged"))...)
 	}
-	objects = append(objects, r.clusterRole(Exporter, proxyRole, proxyBinding, exporterAccount,
-		rbacv1.PolicyRule{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
-		rbacv1.PolicyRule{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}})...)
-	objects = append(objects, r.exporterService(), r.daemonSet(Exporter, r.exporterPod(flags)))
+	objects = append(objects, r.clusterRole(Exporter, proxyRole, proxyBinding, exporterAccount, readerRules()...)...)
+	objects = append(objects, r.exporterService(), r.daemonMetricsService(), r.daemonSet(Exporter, r.exporterPod(flags)))
 	return append(objects, r.monitoring()...)
 }
 
@@ -70,6 +72,24 @@ func (r *renderer) exporterService() Object {
 	}
 }
 
+// daemonMetricsService leads to the metrics of every node's daemon. It belongs to the
+// exporter, whose certificate, role for Prometheus and feature gate they share.
+func (r *renderer) daemonMetricsService() Object {
+	meta := r.meta(Exporter, kindService, daemonMetrics)
+	meta.Labels[labelName] = daemonMetrics
+	return &corev1.Service{
+		TypeMeta: typeMeta(kindService), ObjectMeta: meta,
+		Spec: corev1.ServiceSpec{
+			ClusterIP: corev1.ClusterIPNone,
+			Selector:  map[string]string{labelApp: daemonName},
+			Ports: []corev1.ServicePort{{
+				Name: daemonMetricsPort, Protocol: corev1.ProtocolTCP,
+				Port: int32(r.Metrics.DaemonPort), TargetPort: intstr.FromInt32(int32(r.Metrics.DaemonPort)),
+			}},
+		},
+	}
+}
+
 // exporterPod runs on the nodes of the daemon: a selector without labels counts as
 // none, here as everywhere.
 func (r *renderer) exporterPod(flags tlsSettings) corev1.PodTemplateSpec {
@@ -85,7 +105,7 @@ func (r *renderer) exporterPod(flags tlsSettings) corev1.PodTemplateSpec {
 			hostPath("sysclassnet", "/sys/class/net", corev1.HostPathDirectory),
 			hostPath("sysbuspcidevices", "/sys/bus/pci/devices", corev1.HostPathDirectory),
 			hostPath("sysdevices", "/sys/devices", corev1.HostPathDirectory),
-			secretVolume("metrics-certs", r.Certificates.ExporterSecret),
+			secretVolume(metricsVolume, r.Certificates.ExporterSecret),
 			tokenVolume(),
 		},
 	})
@@ -127,7 +147,7 @@ func (r *renderer) proxyContainer(flags tlsSettings) corev1.Container {
 		Ports:           []corev1.ContainerPort{{Name: "https-metrics", ContainerPort: int32(r.Metrics.Port), Protocol: corev1.ProtocolTCP}},
 		Env:             []corev1.EnvVar{envField(hostIP, "status.hostIP")},
 		SecurityContext: confined(), Resources: requests("10m", "20Mi"),
-		VolumeMounts: []corev1.VolumeMount{{Name: "metrics-certs", MountPath: "/etc/metrics", ReadOnly: true}, tokenMount()},
+		VolumeMounts: []corev1.VolumeMount{{Name: metricsVolume, MountPath: "/etc/metrics", ReadOnly: true}, tokenMount()},
 	}
 }
 
@@ -145,7 +165,7 @@ func (r *renderer) prometheusRole() string {
 func (r *renderer) monitoring() []Object {
 	var objects []Object
 	if r.Kinds.ServiceMonitor {
-		objects = append(objects, r.monitor(),
+		objects = append(objects, r.monitor(), r.daemonMonitor(),
 			&rbacv1.Role{
 				TypeMeta: typeMeta(kindRole), ObjectMeta: r.meta(Exporter, kindRole, r.prometheusRole()),
 				Rules: []rbacv1.PolicyRule{
@@ -179,6 +199,29 @@ func (r *renderer) custom(kind, name string, spec map[string]any) Object {
 // monitor tells Prometheus to read every node's metrics over TLS with its own token.
 // Metrics keep the labels of the exporter, which name the pod that uses the VF.
 func (r *renderer) monitor() Object {
+	relabelings := []any{ofNode()}
+	for _, label := range []string{"pod", "container", "namespace"} {
+		relabelings = append(relabelings, map[string]any{"action": "labeldrop", "regex": label})
+	}
+	return r.serviceMonitor(exporterName, exporterService, map[string]any{
+		"port": exporterPort, "honorLabels": true, "relabelings": relabelings,
+	})
+}
+
+// daemonMonitor tells Prometheus to read the metrics of every node's daemon.
+func (r *renderer) daemonMonitor() Object {
+	return r.serviceMonitor(daemonMetrics, daemonMetrics, map[string]any{"port": daemonMetricsPort, "relabelings": []any{ofNode()}})
+}
+
+// ofNode names the node in the labels of its metrics.
+func ofNode() map[string]any {
+	return map[string]any{
+		"action": "replace", "sourceLabels": []any{"__meta_kubernetes_endpoint_node_name"}, "targetLabel": "node",
+	}
+}
+
+// serviceMonitor is one of a Service whose servers have the exporter's certificate.
+func (r *renderer) serviceMonitor(name, service string, endpoint map[string]any) Object {
 	tlsConfig := map[string]any{
 		"serverName": exporterService + "." + r.Namespace + ".svc",
 		"ca":         map[string]any{"secret": map[string]any{"name": r.Certificates.ExporterSecret, "key": "ca.crt"}},
@@ -187,19 +230,13 @@ func (r *renderer) monitor() Object {
 		delete(tlsConfig, "ca")
 		tlsConfig["caFile"] = "/etc/prometheus/configmaps/serving-certs-ca-bundle/service-ca.crt"
 	}
-	relabelings := []any{map[string]any{
-		"action": "replace", "sourceLabels": []any{"__meta_kubernetes_endpoint_node_name"}, "targetLabel": "node",
-	}}
-	for _, label := range []string{"pod", "container", "namespace"} {
-		relabelings = append(relabelings, map[string]any{"action": "labeldrop", "regex": label})
-	}
-	return r.custom(kindServiceMonitor, exporterName, map[string]any{
-		"endpoints": []any{map[string]any{
-			"port": exporterPort, "scheme": "https", "interval": "30s", "honorLabels": true,
-			"bearerTokenFile": tokenFolder + "/token", "tlsConfig": tlsConfig, "relabelings": relabelings,
-		}},
+	maps.Copy(endpoint, map[string]any{
+		"scheme": "https", "interval": "30s", "bearerTokenFile": tokenFolder + "/token", "tlsConfig": tlsConfig,
+	})
+	return r.custom(kindServiceMonitor, name, map[string]any{
+		"endpoints":         []any{endpoint},
 		"namespaceSelector": map[string]any{"matchNames": []any{r.Namespace}},
-		"selector":          map[string]any{"matchLabels": map[string]any{labelName: exporterService}},
+		"selector":          map[string]any{"matchLabels": map[string]any{labelName: service}},
 	})
 }
 

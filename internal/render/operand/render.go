@@ -147,6 +147,7 @@ func (r *renderer) catalogue(g Group) []Ref {
 		return slices.Concat(
 			r.refs(exporterRules, kindPrometheusRule),
 			r.refs(exporterName, kindServiceMonitor, kindDaemonSet),
+			r.refs(daemonMetrics, kindServiceMonitor, kindService),
 			r.refs(exporterService, kindService),
 			r.refs(r.prometheusRole(), kindRoleBinding, kindRole),
 			r.refs(exporterBinding, kindRoleBinding),

@@ -132,6 +132,8 @@ type Certificates struct {
 type Metrics struct {
 	// Port on each node. Default: 9110.
 	Port int
+	// DaemonPort on each node is where the config daemon serves its own. Default: 9111.
+	DaemonPort int
 	// Rules asks for a PrometheusRule that joins the metrics of VFs with pods.
 	Rules bool
 	// PrometheusServiceAccount and PrometheusNamespace are Prometheus's own.
@@ -161,6 +163,9 @@ func (s Settings) withDefaults() Settings {
 	def(&s.Metrics.PrometheusNamespace, "monitoring")
 	if s.Metrics.Port == 0 {
 		s.Metrics.Port = 9110
+	}
+	if s.Metrics.DaemonPort == 0 {
+		s.Metrics.DaemonPort = 9111
 	}
 	if s.APIServerPort == 0 {
 		s.APIServerPort = 6443

@@ -22,7 +22,7 @@ type NodePlanApplyConfiguration struct {
 	// sorted by namespace and name. They must leave before the plan is carried out.
 	AffectedPods []AffectedPodApplyConfiguration `json:"affectedPods,omitempty"`
 	// unknownHolders are virtual functions, by PCI address, that the plan destroys or takes and that somebody
-	// holds who is no pod known to the kubelet. They are warned of and hold nothing up.
+	// holds who is no pod known to the kubelet.
 	UnknownHolders []string `json:"unknownHolders,omitempty"`
 	// steps are the steps in the order in which they are shown. Steps of different PFs go on at the same time.
 	Steps []NodePlanStepApplyConfiguration `json:"steps,omitempty"`

@@ -24,6 +24,10 @@ demo: ## Show the main job: the quick-start policy in a cluster with simulated n
 build: ## Build the binaries into bin/.
 	go build -trimpath -ldflags=-s -o bin/ ./cmd/...
 
+.PHONY: images
+images: ## Build the container images into dist/images (REGISTRY=, TAG= and ARCH= name them, PUSH=yes pushes them).
+	@cd hack/images && go run . $(if $(REGISTRY),-registry=$(REGISTRY)) $(if $(TAG),-tag=$(TAG)) $(if $(ARCH),-arch=$(ARCH)) $(if $(PUSH),-push)
+
 .PHONY: test
 test: ## Run every rig: static checks, unit tests, a real API server, the virtual machine (RIGS="static unit" names fewer).
 	@hack/test.sh $(RIGS)

@@ -21,7 +21,7 @@ static() {
 	"${tool[@]}" golangci-lint run ./...
 	# What is compiled for the VM alone, or instead of something else; and the other modules.
 	"${tool[@]}" golangci-lint run --build-tags vm,kube,lintcheck ./test/... ./bench/... ./hack/... ./internal/host/linux/ ./internal/operator/... ./internal/render/operand/ ./internal/daemon/ ./internal/cli/ ./internal/admission/ ./cmd/...
-	for module in test/crd test/chart; do
+	for module in test/crd test/chart hack/images; do
 		(cd "$module" && go tool -modfile=../../go.tools.mod golangci-lint run ./...)
 	done
 	go test -tags lintcheck ./hack/lintcheck/
@@ -31,6 +31,7 @@ unit() {
 	go test ./...
 	(cd test/crd && go test ./...)
 	(cd test/chart && go test ./...)
+	(cd hack/images && go test ./...)
 }
 
 kube() {
@@ -44,7 +45,7 @@ vm() {
 	go run ./test/vm/cmd/vmrig build
 	# Machines that are nodes of a cluster need one.
 	go run ./test/kube/cmd/kuberig build
-	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... ./test/docs/ 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
+	go test -tags vm -count=1 -timeout 40m -v ./test/vm/... ./test/demo/ ./test/docs/ 2>&1 | grep -v -e '^=== ' -e '^ok .*no test files'
 }
 
 rigs=("$@")

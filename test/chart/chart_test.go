@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/render/install"
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
@@ -184,6 +185,51 @@ func TestTheOperatorReadsEveryVariableThatTheChartSets(t *testing.T) {
 	spec, _, err := unstructured.NestedMap(got["SriovOperatorConfig/default"], "spec")
 	if err != nil || !maps.Equal(spec, map[string]any{"enableInjector": true}) {
 		t.Errorf("the operator configuration has %v, %v", spec, err)
+	}
+}
+
+func TestCertManagerIsAskedForTheCertificatesThatTheOperatorNames(t *testing.T) {
+	got, err := render(t, map[string]any{"certManager": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spec, _, _ := unstructured.NestedMap(got["Issuer/"+install.Name], "spec"); !cmp.Equal(spec, map[string]any{"selfSigned": map[string]any{}}) {
+		t.Errorf("the issuer has %v", spec)
+	}
+	// What the operator makes by itself is what others have to make in its place.
+	var config sriovv1.SriovOperatorConfig
+	config.Spec = sriovv1.SriovOperatorConfigSpec{
+		EnableInjector: true, EnableOperatorWebhook: true, FeatureGates: map[string]bool{sriovv1.FeatureMetricsExporter: true},
+	}
+	wanted := operand.SelfMade(config, operand.Settings{Namespace: namespace})
+	for _, c := range wanted {
+		object := got["Certificate/"+c.Secret.Name]
+		secret, _, _ := unstructured.NestedString(object, "spec", "secretName")
+		names, _, _ := unstructured.NestedStringSlice(object, "spec", "dnsNames")
+		issuer, _, _ := unstructured.NestedStringMap(object, "spec", "issuerRef")
+		if secret != c.Secret.Name || !slices.Equal(names, c.DNSNames) {
+			t.Errorf("Secret %s gets %v, want %s for %v", secret, names, c.Secret.Name, c.DNSNames)
+		}
+		if want := map[string]string{"group": "cert-manager.io", "kind": "Issuer", "name": install.Name}; !maps.Equal(issuer, want) {
+			t.Errorf("%s is signed by %v, want %v", c.Secret.Name, issuer, want)
+		}
+	}
+	if len(wanted) != 3 {
+		t.Errorf("the operator names %d certificates, want 3", len(wanted))
+	}
+}
+
+func TestTheIssuerOfCertificatesCanBeAnother(t *testing.T) {
+	got, err := render(t, map[string]any{"certManager": true, "certManagerIssuer": map[string]any{"name": "corporate", "kind": "ClusterIssuer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got["Issuer/"+install.Name]; ok {
+		t.Error("an issuer is made all the same")
+	}
+	issuer, _, _ := unstructured.NestedStringMap(got["Certificate/operator-webhook-cert"], "spec", "issuerRef")
+	if issuer["name"] != "corporate" || issuer["kind"] != "ClusterIssuer" {
+		t.Errorf("the certificate is signed by %v", issuer)
 	}
 }
 

@@ -42,11 +42,17 @@ const most = 30 * time.Second
 
 // A write waits for the configurations of more nodes: until none has come for gather, and
 // no longer than patience. A write is of a whole ConfigMap for the API server, so that
-// many nodes at once should be one.
+// many nodes at once should be one, and so should many policies: while policies come, all
+// nodes are rendered again every half second, and gather is longer than that.
 const (
-	gather   = 300 * time.Millisecond
-	patience = 5 * time.Second
+	gather   = 1200 * time.Millisecond
+	patience = 10 * time.Second
 )
+
+// expectation is how long a write waits at most while all nodes are rendered anew. What
+// their plugins read, and a patch of each node state about it, should not be in the way of
+// the nodes' specs.
+const expectation = 2 * time.Minute
 
 // Options are the settings of the controllers.
 type Options struct {
@@ -72,6 +78,8 @@ type Store struct {
 	wanted map[string]string
 	// stored is what of wanted was written, by node.
 	stored map[string]string
+	// had are the nodes for which something was stored at some time.
+	had map[string]bool
 	// left are the nodes whose configuration could not be stored, each with why.
 	left map[string]complaint
 	// mine are the ConfigMaps as they were written last, until the cache shows them.
@@ -95,8 +103,8 @@ func Add(mgr ctrl.Manager, o Options) (*Store, error) {
 	}
 	s := &Store{
 		client: mgr.GetClient(), options: o, empty: empty, recorder: mgr.GetEventRecorder(string(fieldManager)),
-		wanted: map[string]string{}, stored: map[string]string{}, mine: map[string]written{},
-		calm: nudge.Calm{Quiet: gather, Patience: patience},
+		wanted: map[string]string{}, stored: map[string]string{}, mine: map[string]written{}, had: map[string]bool{},
+		calm: nudge.Calm{Quiet: gather, Patience: patience, Expectation: expectation},
 	}
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		s.writes.Add(sriovv1.ConfigMapDevicePluginConfig, gather)
@@ -135,6 +143,14 @@ func (s *Store) Put(node, text string) { s.want(node, text) }
 
 // Drop says that the operator does not look after a node: its key and its label go.
 func (s *Store) Drop(node string) { s.want(node, "") }
+
+// Expect says whether what many nodes' device plugins shall read is about to be put.
+func (s *Store) Expect(many bool) {
+	s.calm.Expect(many)
+	if !many {
+		s.writes.Add(sriovv1.ConfigMapDevicePluginConfig, gather)
+	}
+}
 
 func (s *Store) want(node, text string) {
 	s.mu.Lock()
@@ -175,6 +191,7 @@ func (s *Store) reconcileConfigMaps(ctx context.Context, _ reconcile.Request) (r
 		return reconcile.Result{}, nil // nothing is known yet
 	}
 	before := dataOf(present)
+	s.remember(before)
 	configs, err := s.configs(ctx, wanted, before)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -241,6 +258,17 @@ func dataOf(configMaps []*corev1.ConfigMap) []map[string]string {
 		}
 	}
 	return out
+}
+
+// remember notes the nodes for which something is stored.
+func (s *Store) remember(data []map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range data {
+		for node := range one {
+			s.had[node] = true
+		}
+	}
 }
 
 // owner is the reference to the operator configuration; nil when there is none.
@@ -399,6 +427,9 @@ func (s *Store) label(ctx context.Context, name string) error {
 	if got, has := node.Labels[sriovv1.LabelDevicePlugin]; has == (want != nil) && (want == nil || got == *want) {
 		return nil
 	}
+	if ours, err := s.ours(ctx, name); want == nil && (err != nil || !ours) {
+		return err
+	}
 	var patch labelled
 	patch.Metadata.Labels = map[string]*string{sriovv1.LabelDevicePlugin: want}
 	text, err := json.Marshal(patch)
@@ -410,6 +441,23 @@ func (s *Store) label(ctx context.Context, name string) error {
 		return fmt.Errorf("label node %s: %w", name, err)
 	}
 	return nil
+}
+
+// ours reports whether this operator ever looked after a node: it stored a configuration
+// for it, or has a state of it. Only then is the node's label this operator's to take away;
+// it may be that of an operator in another namespace, or of the existing one.
+func (s *Store) ours(ctx context.Context, name string) (bool, error) {
+	s.mu.Lock()
+	had := s.had[name]
+	s.mu.Unlock()
+	if had {
+		return true, nil
+	}
+	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.options.Namespace, Name: name}, &sriovv1.SriovNetworkNodeState{})
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("read node state %s: %w", name, err)
+	}
+	return err == nil, nil
 }
 
 // labelOf is the label that a node should have, nil for none, and false when what is

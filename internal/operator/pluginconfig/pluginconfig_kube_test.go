@@ -240,3 +240,101 @@ func TestW9ADaemonIsToldThatItsDevicePluginWouldReadSomethingElse(t *testing.T) 
 		t.Errorf("nothing is stored, and the annotation is %q", last)
 	}
 }
+
+func TestW39OneNodesConfigurationIsNoNewsForAnother(t *testing.T) {
+	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	states := map[string]*sriovv1.SriovNetworkNodeState{}
+	for _, short := range []string{"a", "b"} {
+		states[short] = &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-" + short}}
+		if err := api.Create(t.Context(), states[short]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, _ := start(t, ns)
+	// mark waits until a daemon is told of another configuration than it was.
+	mark := func(short, was string) string {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(states[short]), states[short]); err != nil {
+				t.Fatal(err)
+			}
+			if got := states[short].Annotations[sriovv1.AnnotationDevicePluginConfig]; got != was {
+				return got
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the daemon of %s is still told %q", short, was)
+			}
+		}
+	}
+	store.Put(states["a"].Name, "one")
+	store.Put(states["b"].Name, "one")
+	first := mark("a", "")
+	mark("b", "")
+	untouched := states["b"].ResourceVersion
+	store.Put(states["b"].Name, "one") // the same again
+	store.Put(states["a"].Name, "another")
+	other := mark("a", first)
+	store.Put(states["a"].Name, "one")
+	if again := mark("a", other); again != first {
+		t.Errorf("the same configuration is told as %q and as %q", first, again)
+	}
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(states["b"]), states["b"]); err != nil {
+		t.Fatal(err)
+	}
+	if states["b"].ResourceVersion != untouched {
+		t.Error("the state of a node was written although its configuration is the same")
+	}
+}
+
+func TestTheLabelOfANodeThatWasNeverOursStays(t *testing.T) {
+	cluster := plane.Cluster(t)
+	api, ns := cluster.Client(), cluster.Namespace(t)
+	names := map[string]string{}
+	for _, short := range []string{"foreign", "stored", "kept"} {
+		names[short] = ns + "-" + short
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+			Name: names[short], Labels: map[string]string{sriovv1.LabelDevicePlugin: sriovv1.LabelDevicePluginEnabled},
+		}}
+		if err := api.Create(t.Context(), node); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := api.Delete(context.WithoutCancel(t.Context()), node); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// A leader before this one looked after two of them: one has a key, the other a state.
+	objects := []client.Object{
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: sriovv1.ConfigMapDevicePluginConfig}, Data: map[string]string{names["stored"]: "text"}},
+		&sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: names["kept"]}},
+	}
+	for _, o := range objects {
+		if err := api.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, _ := start(t, ns)
+	labelled := func(short string) bool {
+		t.Helper()
+		var node corev1.Node
+		if err := api.Get(t.Context(), client.ObjectKey{Name: names[short]}, &node); err != nil {
+			t.Fatal(err)
+		}
+		_, has := node.Labels[sriovv1.LabelDevicePlugin]
+		return has
+	}
+	for _, order := range [][]string{{"foreign", "stored"}, {"foreign", "kept"}} {
+		for _, short := range order {
+			store.Drop(names[short])
+		}
+		for deadline := time.Now().Add(30 * time.Second); labelled(order[1]); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the label of %s stays", order[1])
+			}
+		}
+	}
+	if !labelled("foreign") {
+		t.Error("the label of another operator's node is gone")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -69,6 +70,8 @@ func (s *stage) run(ctx context.Context, out io.Writer, words []string) error {
 		cmd.Env = append(cmd.Env, v.name+"="+v.value)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
+	// The terminal's Ctrl-C is the demonstration's: the command would complain of it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)

@@ -47,7 +47,11 @@ func perform(t *testing.T, c []member) *stage {
 	if err := s.play(t.Context(), printer{out: &out}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	t.Log(out.String())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
 	return s
 }
 

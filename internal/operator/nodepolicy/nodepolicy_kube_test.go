@@ -93,7 +93,39 @@ func TestD13ABadPolicyBlocksNoOther(t *testing.T) {
 	}
 }
 
-func TestANodeInTwoPoolsKeepsItsRDMAModeAndBlocksNoOther(t *testing.T) {
+func TestW6ANodeThatCannotBeReadOrWrittenBlocksNoOther(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	mute, garbled, refused, good := o.node("a"), o.node("b"), o.node("c"), o.node("d")
+	o.publish(garbled, sriovv1.InterfaceExt{
+		Name: "ens1f0", PciAddress: "nowhere", Vendor: "mellanox", DeviceID: "?", LinkType: "?", LinkSpeed: "fast", TotalVfs: -1,
+		VFs: []sriovv1.VirtualFunction{{PciAddress: "?", VfID: -1}},
+	})
+	o.publish(refused, nic(0))
+	o.publish(good, nic(0))
+	o.proxy.Script(proxy.Rule{Fault: proxy.Answer{Code: 500}, Match: func(r proxy.Request) bool {
+		return proxy.Writes(r) && r.Resource == "sriovnetworknodestates" && r.Name == refused
+	}})
+	o.create(o.policy("p", 10, 3, "ens1f0"))
+	o.awaitVFs(good, 3)
+	o.await("the policy's status", func() string {
+		p := &sriovv1.SriovNetworkNodePolicy{ObjectMeta: o.meta("p")}
+		if err := o.api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err.Error()
+		}
+		if p.Status.MatchedNodeCount == nil || *p.Status.MatchedNodeCount != 4 || p.Status.ObservedGeneration != p.Generation {
+			return fmt.Sprintf("%+v", p.Status)
+		}
+		return ""
+	})
+	for _, node := range []string{mute, garbled, refused} {
+		o.awaitVFs(node)
+	}
+	// What was in the way goes, and the node follows.
+	o.proxy.Script()
+	o.awaitVFs(refused, 3)
+}
+
+func TestW7ANodeInTwoPoolsKeepsItsRDMAModeAndBlocksNoOther(t *testing.T) {
 	o := newOperator(t, time.Hour)
 	one := &sriovv1.SriovNetworkPoolConfig{ObjectMeta: o.meta("one"), Spec: sriovv1.SriovNetworkPoolConfigSpec{
 		NodeSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"pool": "x"}}, RdmaMode: sriovv1.RdmaModeExclusive,
@@ -285,6 +317,38 @@ func TestTwentyPoliciesAtOnceAreOneWritePerNode(t *testing.T) {
 	if got := o.writes()["update sriovnetworknodestates/"]; got != len(nodes) {
 		t.Errorf("%d writes of node states, want %d: %v", got, len(nodes), o.writes())
 	}
+	if got := o.writes()["patch configmaps/"]; got != 1 {
+		t.Errorf("%d writes of the device plugin's configurations, want 1: %v", got, o.writes())
+	}
+}
+
+// Somebody applies a folder: each policy is there before the next one comes.
+func TestPoliciesOneAfterTheOtherAreOneWriteOfThePluginsConfigurations(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	node := o.node("a")
+	o.publish(node, nic(0), nic(1))
+	o.awaitQuiet()
+	o.proxy.Reset()
+	for i := range 20 {
+		o.create(o.policy(fmt.Sprintf("p%02d", i), i, 2, "ens1f0"))
+		// Each is rendered before the next one comes.
+		o.await("the policy's status", func() string {
+			p := &sriovv1.SriovNetworkNodePolicy{ObjectMeta: o.meta(fmt.Sprintf("p%02d", i))}
+			if err := o.api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+				return err.Error()
+			}
+			if p.Status.ObservedGeneration == 0 {
+				return "not rendered"
+			}
+			return ""
+		})
+	}
+	o.awaitQuiet()
+	// On a slow machine this takes longer than a write may wait.
+	if got := o.writes()["patch configmaps/"]; got < 1 || got > 2 {
+		t.Errorf("%d writes of the device plugin's configurations, want 1 or 2: %v", got, o.writes())
+	}
+	t.Logf("%v", o.writes())
 }
 
 func TestD11WhatIsLostIsToldWithWinnerAndPF(t *testing.T) {

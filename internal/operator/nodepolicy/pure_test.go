@@ -77,6 +77,27 @@ func TestAnUnknownClaimKeepsWhatIsRendered(t *testing.T) {
 	}
 }
 
+func TestAfterARestartABrokenKeyStillAsksForWhatItsNodeKeeps(t *testing.T) {
+	broken := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig}, Data: map[string]string{
+		"n":      "interfaces: {",
+		"intact": "interfaces: [{nicName: ens1f0, numVfs: 2, resourceName: read, deviceType: netdevice}]",
+	}}
+	b := newBasis(objects{configMaps: []corev1.ConfigMap{broken}}, claims.Claims{}, 1)
+	group := func(resource string) []sriovv1.Interface {
+		return []sriovv1.Interface{{PciAddress: "0000:d8:00.0", NumVfs: 2, VfGroups: []sriovv1.VfGroup{{ResourceName: resource, DeviceType: sriovv1.DeviceTypeVfioPci}}}}
+	}
+	kept, intact := *stateWith(cx5()), *stateWith(cx5())
+	kept.Spec.Interfaces = group("kept")
+	intact.Name, intact.Spec.Interfaces = "intact", group("stale")
+	var got []string
+	for _, p := range append(wishes(b.Claims), keptWishes(b.Claims, []sriovv1.SriovNetworkNodeState{kept, intact})...) {
+		got = append(got, p.Spec.ResourceName+" "+string(p.Spec.DeviceType))
+	}
+	if diff := cmp.Diff([]string{"read netdevice", "kept vfio-pci"}, got); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+}
+
 func TestAPFOfAnotherTypeThanClaimedIsHeld(t *testing.T) {
 	good := "interfaces:\n- nicName: ens1f0\n  nicType: ConnectX-5\n  numVfs: 4\n  resourceName: r\n"
 	cm := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig}, Data: map[string]string{"n": good}}

@@ -4,8 +4,11 @@
 package nodepolicy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -139,15 +142,52 @@ func (r *reconciler) passOn(ctx context.Context) error {
 	if b == nil || r.options.Claimed == nil {
 		return nil
 	}
-	return r.options.Claimed(ctx, wishes(b.Claims))
+	var states sriovv1.SriovNetworkNodeStateList
+	if slices.ContainsFunc(b.Claims.Keys(), func(key string) bool { return b.Claims.Of(key).Standing == claims.Unknown }) {
+		if err := r.client.List(ctx, &states, client.InNamespace(r.options.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("list the node states: %w", err)
+		}
+	}
+	return r.options.Claimed(ctx, slices.Concat(wishes(b.Claims), keptWishes(b.Claims, states.Items)))
+}
+
+// keptWishes are what the entries of keys asked for that are broken and of which this
+// process never saw better: their nodes keep what is rendered, and so the specs of the
+// nodes still tell it.
+func keptWishes(c claims.Claims, states []sriovv1.SriovNetworkNodeState) []sriovv1.SriovNetworkNodePolicy {
+	seen := map[wish]bool{}
+	for i := range states {
+		if c.Of(states[i].Name).Standing != claims.Unknown {
+			continue
+		}
+		for _, pf := range states[i].Spec.Interfaces {
+			for _, group := range pf.VfGroups {
+				seen[wish{group.ResourceName, group.DeviceType}] = true
+			}
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(seen), func(a, b wish) int {
+		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.kind, b.kind))
+	})
+	var out []sriovv1.SriovNetworkNodePolicy
+	for _, w := range all {
+		out = append(out, w.policy())
+	}
+	return out
+}
+
+// wish is what counts of an entry for those who are told of it.
+type wish struct {
+	resource string
+	kind     sriovv1.DeviceType
+}
+
+func (w wish) policy() sriovv1.SriovNetworkNodePolicy {
+	return sriovv1.SriovNetworkNodePolicy{Spec: sriovv1.SriovNetworkNodePolicySpec{ResourceName: w.resource, DeviceType: w.kind}}
 }
 
 // wishes are the entries in force without repetition: their resource names and device types.
 func wishes(c claims.Claims) []sriovv1.SriovNetworkNodePolicy {
-	type wish struct {
-		resource string
-		kind     sriovv1.DeviceType
-	}
 	seen := map[wish]bool{}
 	var out []sriovv1.SriovNetworkNodePolicy
 	for _, key := range c.Keys() {
@@ -157,7 +197,7 @@ func wishes(c claims.Claims) []sriovv1.SriovNetworkNodePolicy {
 				continue
 			}
 			seen[w] = true
-			out = append(out, sriovv1.SriovNetworkNodePolicy{Spec: sriovv1.SriovNetworkNodePolicySpec{ResourceName: w.resource, DeviceType: w.kind}})
+			out = append(out, w.policy())
 		}
 	}
 	return out

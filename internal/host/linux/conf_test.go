@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +58,50 @@ func TestAReplaceThatFailsLeavesNothingBehind(t *testing.T) {
 	}
 	if err := (confWriter{root: root}).Replace(t.Context(), "etc/a/b/c", nil, 0o644); err == nil {
 		t.Error("a file was taken for a folder")
+	}
+}
+
+func TestWhatAKilledWriterLeftGoes(t *testing.T) {
+	root := t.TempDir()
+	conf := confWriter{root: root}
+	for _, mend := range []func() error{
+		func() error { return conf.Replace(t.Context(), "etc/a", []byte("new"), 0o644) },
+		func() error { return conf.Remove(t.Context(), "etc/a") },
+	} {
+		write(t, root, beside("etc/a"), "half of what was to be written, and longer")
+		if err := mend(); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, filepath.Join(root, "etc")); slices.Contains(got, filepath.Base(beside("etc/a"))) {
+			t.Errorf("etc holds %v", got)
+		}
+		if got, err := os.ReadFile(filepath.Join(root, "etc/a")); err == nil && string(got) != "new" {
+			t.Errorf("the file holds %q", got)
+		}
+	}
+}
+
+func TestWritersOfOneFileTakeTurns(t *testing.T) {
+	root := t.TempDir()
+	content := map[string]bool{}
+	ended := make(chan error)
+	const writers = 20
+	for i := range writers {
+		text := strings.Repeat(string(rune('a'+i)), 1000*(i+1))
+		content[text] = true
+		go func() { ended <- confWriter{root: root}.Replace(t.Context(), "etc/a", []byte(text), 0o644) }()
+	}
+	for range writers {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	got, err := os.ReadFile(filepath.Join(root, "etc/a"))
+	if err != nil || !content[string(got)] {
+		t.Errorf("the file is no writer's: %d bytes, %v", len(got), err)
+	}
+	if got := names(t, filepath.Join(root, "etc")); len(got) != 1 {
+		t.Errorf("etc holds %v", got)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kubeovn/sriov-network-operator/internal/atboot"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 )
 
@@ -39,10 +40,6 @@ func waitForConfig(ctx context.Context, args []string, env func(string) string, 
 	return daemon.AwaitConfig(ctx, config, namespace, pod, newLogger(errs, slog.LevelInfo))
 }
 
-// installed is where the program is on the host, below its root; the name is that of the
-// operator before this one.
-const installed = "var/lib/sriov/sriov-network-config-daemon"
-
 // install copies this program to the host, whole or not at all. One that is there already
 // is left alone.
 func install(args []string, errs io.Writer) error {
@@ -56,7 +53,7 @@ func install(args []string, errs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	return copyProgram(self, filepath.Join(root, installed))
+	return copyProgram(self, filepath.Join(root, atboot.Program))
 }
 
 // copyProgram makes the file to hold what from holds.

@@ -42,6 +42,7 @@ const usage = `Usage: sriov-network-config-daemon COMMAND [flags]
 
   start            keep the node as its node state asks
   wait-for-config  wait, on a pod of the device plugin, until the node is configured
+  service          make the machine at boot what it was asked for last
   install          copy this program to the host
   version          print the version
 
@@ -59,6 +60,8 @@ func run(ctx context.Context, args []string, env func(string) string, out, errs 
 		return start(ctx, args, env, errs)
 	case "wait-for-config":
 		return waitForConfig(ctx, args, env, errs)
+	case "service":
+		return service(ctx, args, errs)
 	case "install":
 		return install(args, errs)
 	case "version":

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kubeovn/sriov-network-operator/internal/atboot"
 )
 
 func noEnv(string) string { return "" }
@@ -24,6 +26,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{[]string{"start"}, "NODE_NAME"},
 		{[]string{"start", "--node-name=n", "--disable-plugins=mellanox,intel"}, `"intel" is no plugin`},
 		{[]string{"start", "now"}, `argument "now" is not known`},
+		{[]string{"service", "--phase=mid"}, `"mid" is neither`},
 		{[]string{"wait-for-config", "--pod-name=p"}, "--pod-namespace"},
 	} {
 		err := run(t.Context(), test.args, noEnv, io.Discard, io.Discard)
@@ -40,7 +43,7 @@ func TestWhatTheOperatorSaysIsUnderstood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.node != "node1" || o.namespace != "sriov" || o.host != "/host" || !o.external {
+	if o.node != "node1" || o.namespace != "sriov" || o.host != "/host" || !o.external || !o.atBoot {
 		t.Errorf("got %+v", o)
 	}
 	if o, err := readStart([]string{"--node-name=other"}, noEnv, io.Discard); err != nil || o.node != "other" || o.namespace != "kube-system" {
@@ -63,7 +66,7 @@ func TestTheProgramIsCopiedToTheHost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	to := filepath.Join(root, installed)
+	to := filepath.Join(root, atboot.Program)
 	got, err := os.ReadFile(to)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("what is there is another program: %v", err)

@@ -39,6 +39,13 @@ const (
 // hostFolder is where the daemon's pod sees the host.
 const hostFolder = "/host"
 
+// usualKubeletDir is the kubelet's folder, and podResources where it says in there which
+// pods hold what.
+const (
+	usualKubeletDir = "/var/lib/kubelet"
+	podResources    = "pod-resources/kubelet.sock"
+)
+
 // startOptions are the settings of start.
 type startOptions struct {
 	kubeconfig, node, namespace string
@@ -51,6 +58,8 @@ type startOptions struct {
 	verbosity             int
 	cluster               string
 	external              bool
+	// atBoot lets a service of systemd restore the machine at boot.
+	atBoot bool
 }
 
 // readStart reads flags, and the environment for what no flag says.
@@ -64,14 +73,14 @@ func readStart(args []string, env func(string) string, errs io.Writer) (startOpt
 	set.StringVar(&o.node, "node-name", o.node, "name of the node; also "+envNode)
 	set.StringVar(&o.namespace, "namespace", o.namespace, "namespace of the operator; also "+envNamespace)
 	set.StringVar(&o.host, "host", hostFolder, "where the host's root directory is")
-	set.StringVar(&o.kubelet, "kubelet-dir", "/var/lib/kubelet", "the kubelet's folder on the host")
+	set.StringVar(&o.kubelet, "kubelet-dir", usualKubeletDir, "the kubelet's folder on the host")
 	set.StringVar(&o.health, "health-probe-bind-address", "0", "where /healthz is served; 0 serves none")
 	set.StringVar(&o.metrics, "metrics-bind-address", "0", "where metrics are served with TLS to who may get the path /metrics; 0 serves none")
 	set.StringVar(&o.metricsCerts, "metrics-cert-dir", "", "folder with tls.crt and tls.key for metrics; while there is none the certificate is self-signed")
 	set.IntVar(&o.verbosity, "v", 0, "how much is logged: 0 for changes and errors, 4 for more; logLevel of the operator configuration may ask for more")
 	set.StringVar(&o.plugins, "disable-plugins", "", "what is left alone, of: mellanox (firmware settings, which this version does not change)")
+	set.BoolVar(&o.atBoot, "use-systemd-service", false, "let a service of systemd make VFs at boot, before the network and the kubelet; without it that service is removed")
 	// What follows is said by deployments of the operator before this one.
-	set.Bool("use-systemd-service", false, "taken for compatibility: VFs are made when the daemon starts")
 	set.Bool("parallel-nic-config", false, "taken for compatibility: NICs are always configured at the same time")
 	set.Bool("manage-software-bridges", false, "taken for compatibility: the status says so where bridges are asked for")
 	set.String("ovs-socket-path", "", "taken for compatibility, as bridges are not configured")
@@ -116,8 +125,8 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 	log.Info("starting", "version", released(), "node", o.node, "namespace", o.namespace, "host", o.host)
 	return daemon.Run(ctx, daemon.Options{
 		Node: o.node, Namespace: o.namespace, API: config, Host: machine,
-		Holders:         holders.At(filepath.Join(o.host, o.kubelet, "pod-resources/kubelet.sock")),
-		ExternalDrainer: o.external, Now: time.Now, Log: log, Registry: registry,
+		Holders:         holders.At(filepath.Join(o.host, o.kubelet, podResources)),
+		ExternalDrainer: o.external, AtBoot: o.atBoot, Now: time.Now, Log: log, Registry: registry,
 		SetLogLevel: func(wanted int) { verbosity.Follow(log.Info, wanted) },
 	})
 }

@@ -53,6 +53,7 @@ func (d *daemon) turn(ctx context.Context) {
 		d.wakeAt(d.since.Add(d.o.Pace.Rendered))
 	}
 	d.say(v)
+	d.keepBoot(ctx, v, now)
 	d.act(ctx, v, now)
 }
 

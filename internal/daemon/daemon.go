@@ -36,6 +36,7 @@ type daemon struct {
 	since    time.Time                      // when state was first seen
 	settings settings
 	nics     catalog.Table
+	nicData  map[string]string // of nics; nil where that is what is shipped
 	plugins  []*corev1.Pod
 	// found is what plugins found when they started, and handled the version of each pod
 	// about which something was done.
@@ -58,6 +59,7 @@ type daemon struct {
 
 	report  reporting
 	metrics *metrics
+	boot    booting
 	// wake is when to look around although nothing happens.
 	wake time.Time
 }
@@ -214,7 +216,7 @@ func (d *daemon) sawConfig(_ context.Context, objects []any) {
 // sawNICs takes the list of supported NICs; without one, that which is shipped.
 func (d *daemon) sawNICs(_ context.Context, objects []any) {
 	d.known.nics = true
-	nics := catalog.Default()
+	nics, data := catalog.Default(), map[string]string(nil)
 	for _, o := range objects {
 		cm, ok := o.(*corev1.ConfigMap)
 		if !ok {
@@ -224,9 +226,9 @@ func (d *daemon) sawNICs(_ context.Context, objects []any) {
 		for _, p := range problems {
 			d.log.Warn("an entry of the list of supported NICs is broken; the others count", "entry", p.String())
 		}
-		nics = parsed
+		nics, data = parsed, cm.Data
 	}
-	d.nics, d.machine.look = nics, d.o.Now()
+	d.nics, d.nicData, d.machine.look = nics, data, d.o.Now()
 }
 
 // sawPlugins takes the pods of the device plugin on this node.

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/atboot"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
@@ -851,5 +852,69 @@ func TestMetricsSayHowTheNodeFares(t *testing.T) {
 		if got[name] < 1 {
 			t.Errorf("%s is %v; all: %v", name, got[name], got)
 		}
+	}
+}
+
+func TestInSystemdModeTheMachineRestoresAtBootWhatItWasAskedFor(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.options = func(o *daemon.Options) { o.AtBoot = true }
+	stop := n.start()
+	n.want(pf(0, 2), pf(1, 1))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.want(pf(0, 3), pf(1, 1))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	n.machine.Reboot()
+	n.machine.Revive()
+	restore := func() error {
+		return atboot.Restore(t.Context(), atboot.Options{
+			Host: n.machine.Host(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Patience: patient, Step: patient,
+		})
+	}
+	if err := restore(); err != nil {
+		t.Fatal(err)
+	}
+	if last, _, err := atboot.Last(n.machine.Reader().Files); err != nil || last.SyncStatus != sriovv1.SyncStatusSucceeded {
+		t.Errorf("at boot: %+v, %v", last, err)
+	}
+	n.want(pf(1, 1), pf(0, 3)) // the same, and yet another generation
+	writes := n.machine.Writes()
+	stop = n.start()
+	s := n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if s.Status.Interfaces[0].NumVfs != 3 || s.Status.Interfaces[1].NumVfs != 1 {
+		t.Errorf("after the boot there are %d and %d VFs", s.Status.Interfaces[0].NumVfs, s.Status.Interfaces[1].NumVfs)
+	}
+	if now := n.machine.Writes(); now-writes > 1 { // what is restored at the next boot
+		t.Errorf("the daemon wrote %d times to a machine that was restored", now-writes)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// What went wrong at boot is told, and mended.
+	n.machine.Reboot()
+	n.machine.Revive()
+	n.machine.Fail("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.ENOMEM)
+	if err := restore(); err == nil {
+		t.Fatal("it says that all went well")
+	}
+	n.machine.Heal()
+	stop = n.start()
+	n.awaitEvent("BootRestoreFailed", syscall.ENOMEM.Error())
+	n.want(pf(0, 3), pf(1, 1))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// In the other mode nothing is left of it.
+	n.options = nil
+	n.start()
+	n.want(pf(0, 2), pf(1, 1))
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if _, is, err := atboot.Read(n.machine.Reader().Files); is || err != nil {
+		t.Errorf("something is restored at boot: %v, %v", is, err)
 	}
 }

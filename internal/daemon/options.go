@@ -31,6 +31,8 @@ type Options struct {
 	Holders Holders
 	// ExternalDrainer says that other software drains the node.
 	ExternalDrainer bool
+	// AtBoot lets a service of systemd restore at boot what the node state asks for.
+	AtBoot bool
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger

@@ -34,6 +34,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/meter"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/network"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/operatorconfig"
@@ -95,6 +96,11 @@ func startCleanup(ctx context.Context, args []string) error {
 func run(ctx context.Context, config *rest.Config, o options, setLogLevel func(int)) error {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the API server shares itself out fairly
+	measure, err := meter.Wrap(metrics.Registry, time.Now)
+	if err != nil {
+		return err
+	}
+	config.Wrap(measure)
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sriovv1.AddToScheme} {
 		if err := add(scheme); err != nil {

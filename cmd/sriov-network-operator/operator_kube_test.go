@@ -375,9 +375,15 @@ func checkMetrics(t *testing.T, cluster *kube.Cluster, ns, url string) {
 	}
 	await(t, "metrics", func() string {
 		code, body := fetch(t, url, token)
-		for _, want := range []string{"sriov_operator_nodes{sync=\"pending\"} 1", "sriov_operator_policies{ready=\"true\"} 0", "sriov_operator_conflicts 0", "sriov_operator_render_seconds_count", "sriov_operator_write_seconds_count{object=\"nodestate\"}"} {
+		for _, want := range []string{"sriov_operator_nodes{sync=\"pending\"} 1", "sriov_operator_policies{ready=\"true\"} 0", "sriov_operator_conflicts 0", "sriov_operator_render_seconds_count"} {
 			if !strings.Contains(body, want) {
 				return fmt.Sprintf("%d without %s", code, want)
+			}
+		}
+		for _, object := range []string{"nodestate", "lease", "configmap", "node", "condition", "other"} {
+			count := "sriov_operator_write_seconds_count{object=\"" + object + "\"} "
+			if !strings.Contains(body, count) || strings.Contains(body, count+"0\n") {
+				return fmt.Sprintf("%d without a write of %s", code, object)
 			}
 		}
 		return ""

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/drain"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/meter"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 )
@@ -151,6 +152,9 @@ Authorization. Only the replica that leads has figures. Those of the Kubernetes 
 | --- | --- | --- | --- |
 `)
 	metrics := nodepolicy.Metrics()
+	for _, m := range meter.Metrics() {
+		metrics = append(metrics, nodepolicy.Metric(m))
+	}
 	for _, m := range drain.Metrics() {
 		metrics = append(metrics, nodepolicy.Metric(m))
 	}

@@ -28,14 +28,6 @@ const (
 	metricConflicts = "sriov_operator_conflicts"
 	metricBroken    = "sriov_operator_broken_entries"
 	metricRender    = "sriov_operator_render_seconds"
-	metricWrite     = "sriov_operator_write_seconds"
-)
-
-// What sriov_operator_write_seconds is about.
-const (
-	wroteNodeState = "nodestate"
-	wrotePolicy    = "policy"
-	wroteCondition = "condition"
 )
 
 // Metrics are all metrics of these controllers.
@@ -46,7 +38,6 @@ func Metrics() []Metric {
 		{metricConflicts, "gauge", "Wishes of policies, each a field or VF group on one PF, that do not stand because of other policies.", "", nil},
 		{metricBroken, "gauge", "Keys of sriov-configmap and entries of supported-nic-ids that cannot be read.", "", nil},
 		{metricRender, "histogram", "How long it took to render one node, in seconds.", "", nil},
-		{metricWrite, "histogram", "How long a write to the API took, in seconds, by what was written.", "object", []string{wroteNodeState, wrotePolicy, wroteCondition}},
 	}
 }
 
@@ -79,22 +70,17 @@ func (m Metric) histogram(shortest, factor float64, count int) *prometheus.Histo
 // metrics are what the controller tells of itself.
 type metrics struct {
 	render prometheus.Observer
-	write  *prometheus.HistogramVec
 }
 
 // newMetrics registers the metrics. The gauges are counted when they are asked for.
 func newMetrics(registry prometheus.Registerer, count func() totals) (*metrics, error) {
-	render, write := metricOf(metricRender).histogram(0.00001, 4, 10), metricOf(metricWrite).histogram(0.001, 2, 14)
-	for _, c := range []prometheus.Collector{render, write, newGauges(count)} {
+	render := metricOf(metricRender).histogram(0.00001, 4, 10)
+	for _, c := range []prometheus.Collector{render, newGauges(count)} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
-	// All that there can be is there from the start.
-	for _, object := range metricOf(metricWrite).Values {
-		write.WithLabelValues(object)
-	}
-	return &metrics{render: render.WithLabelValues(), write: write}, nil
+	return &metrics{render: render.WithLabelValues()}, nil
 }
 
 // gauges count when they are asked for.

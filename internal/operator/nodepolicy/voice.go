@@ -127,9 +127,7 @@ func (r *reconciler) complaint(message, reason string, generation int64, has []m
 
 // tell writes the status of an object that may be gone by now.
 func (r *reconciler) tell(ctx context.Context, kind, name string, object runtime.ApplyConfiguration) error {
-	began := r.options.Now()
 	err := r.client.Status().Apply(ctx, object, complaintsManager, client.ForceOwnership)
-	r.metrics.write.WithLabelValues(wroteCondition).Observe(r.options.Now().Sub(began).Seconds())
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("apply the condition %s of %s: %w", sriovv1.ConditionConfigMapAccepted, kind+" "+name, err)
 	}

@@ -119,7 +119,6 @@ func (r *reconciler) write(ctx context.Context, b *basis, name string, state *sr
 		return nil
 	}
 	own(want, b.owner)
-	began := r.options.Now()
 	r.written.begin(name, over, spec)
 	version, err := r.door.send(ctx, want)
 	if err != nil {
@@ -127,7 +126,6 @@ func (r *reconciler) write(ctx context.Context, b *basis, name string, state *sr
 		return err
 	}
 	r.written.done(name, version)
-	r.metrics.write.WithLabelValues(wroteNodeState).Observe(r.options.Now().Sub(began).Seconds())
 	ctrl.LoggerFrom(ctx).V(1).Info("wrote the node state", "node", name, "pfs", len(spec.Interfaces), "basis", b.number)
 	return nil
 }
@@ -209,7 +207,6 @@ func (r *reconciler) writeStatus(ctx context.Context, policy *sriovv1.SriovNetwo
 	if equality.Semantic.DeepEqual(policy.Status, status) {
 		return false, nil
 	}
-	began := r.options.Now()
 	object, err := content(&sriovv1.SriovNetworkNodePolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: sriovv1.SchemeGroupVersion.String(), Kind: sriovv1.KindSriovNetworkNodePolicy},
 		ObjectMeta: metav1.ObjectMeta{Namespace: policy.Namespace, Name: policy.Name},
@@ -223,6 +220,5 @@ func (r *reconciler) writeStatus(ctx context.Context, policy *sriovv1.SriovNetwo
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("apply the status of policy %s: %w", policy.Name, err)
 	}
-	r.metrics.write.WithLabelValues(wrotePolicy).Observe(r.options.Now().Sub(began).Seconds())
 	return err == nil, nil
 }

@@ -412,7 +412,7 @@ type labelled struct {
 // reconcileNode makes the label of a node say whether its device plugin should run, and
 // its state whether the plugin's configuration could be stored, and which it is.
 func (s *Store) reconcileNode(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	return reconcile.Result{}, errors.Join(s.label(ctx, request.Name), s.tell(ctx, request.Name), s.mark(ctx, request.Name))
+	return reconcile.Result{}, errors.Join(s.mark(ctx, request.Name), s.tell(ctx, request.Name), s.label(ctx, request.Name))
 }
 
 func (s *Store) label(ctx context.Context, name string) error {

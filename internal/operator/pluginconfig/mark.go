@@ -45,7 +45,9 @@ func (s *Store) mark(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("marshal an annotation of node state %s: %w", name, err)
 	}
-	target := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: s.options.Namespace, Name: name}}
+	// With its status a node state may have a hundred kilobytes, which nobody would read.
+	target := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: s.options.Namespace, Name: name}}
+	target.SetGroupVersionKind(sriovv1.SchemeGroupVersion.WithKind(sriovv1.KindSriovNetworkNodeState))
 	if err := client.IgnoreNotFound(s.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, text), fieldManager)); err != nil {
 		return fmt.Errorf("annotate node state %s: %w", name, err)
 	}

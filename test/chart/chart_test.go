@@ -125,7 +125,7 @@ func everyValue() map[string]any {
 	return map[string]any{
 		"replicas": 3, "imagePullSecrets": []any{"one", "two"}, "clusterType": "openshift", "resourcePrefix": "mellanox.com",
 		"cniBinDir": "/var/lib/cni/bin", "kubeletDir": "/var/lib/k0s/kubelet", "externalDrainer": true, "devMode": true, "certManager": true,
-		"metrics":        map[string]any{"port": 9999, "rules": true, "prometheusServiceAccount": "p", "prometheusNamespace": "m"},
+		"metrics":        map[string]any{"port": 9999, "daemonPort": 9998, "rules": true, "prometheusServiceAccount": "p", "prometheusNamespace": "m"},
 		"tls":            map[string]any{"cipherSuites": "a", "minVersion": "VersionTLS13", "curvePreferences": "X25519"},
 		"images":         map[string]any{"ovsCNI": "ovs", "rdmaCNI": "rdma"},
 		"operatorConfig": map[string]any{"spec": map[string]any{"enableInjector": true}},
@@ -165,7 +165,7 @@ func TestTheOperatorReadsEveryVariableThatTheChartSets(t *testing.T) {
 	}
 	want := map[string]string{
 		"CLUSTER_TYPE": "openshift", "RESOURCE_PREFIX": "mellanox.com", "METRICS_EXPORTER_PORT": "9999", "IMAGE_PULL_SECRETS": "one,two",
-		"USE_EXTERNAL_DRAINER": "true", "OVS_CNI_IMAGE": "ovs", "TLS_MIN_VERSION": "VersionTLS13", "KUBELET_ROOT_DIR": "/var/lib/k0s/kubelet",
+		"USE_EXTERNAL_DRAINER": "true", "CONFIG_DAEMON_METRICS_PORT": "9998", "OVS_CNI_IMAGE": "ovs", "TLS_MIN_VERSION": "VersionTLS13", "KUBELET_ROOT_DIR": "/var/lib/k0s/kubelet",
 	}
 	for name, value := range want {
 		if env[name] != value {

@@ -65,6 +65,8 @@ type PluginConfigs interface {
 	Put(node, text string)
 	// Drop says that the operator does not look after a node.
 	Drop(node string)
+	// Expect says whether all nodes are being rendered, each of which is put or dropped.
+	Expect(all bool)
 }
 
 // reconciler is what the three controllers share.

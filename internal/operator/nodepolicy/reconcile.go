@@ -48,6 +48,7 @@ func (r *reconciler) reconcileBasis(ctx context.Context, request reconcile.Reque
 	}
 	is := newBasis(o, last, number)
 	r.complain(o, was, is)
+	r.plugin.Expect(true)
 	r.board.begin(number, names)
 	r.basis.Store(is)
 	r.bases.Add(confession, 0)
@@ -192,6 +193,7 @@ func (r *reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetw
 // rendered, else of those that the change is about.
 func (r *reconciler) nudge(c change, b *basis) {
 	if c.complete {
+		r.plugin.Expect(false)
 		for name := range b.policies {
 			r.policies.Add(name, 0)
 		}

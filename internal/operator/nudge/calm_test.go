@@ -34,3 +34,31 @@ func TestChangesThatComeTogetherAreWaitedFor(t *testing.T) {
 		t.Errorf("waits %s after it began anew, want %s", got, quiet)
 	}
 }
+
+func TestChangesThatAreSureToComeAreWaitedFor(t *testing.T) {
+	start := time.Unix(1000, 0)
+	begun := func() *Calm {
+		c := &Calm{Quiet: time.Second, Patience: 5 * time.Second, Expectation: time.Minute}
+		c.Expect(true)
+		c.Note(start)
+		return c
+	}
+	c := begun()
+	if got := c.Wait(start.Add(20 * time.Second)); got != 40*time.Second {
+		t.Errorf("waits %s 20 s after the first, want the rest of a minute", got)
+	}
+	if got := c.Wait(start.Add(time.Minute)); got != 0 {
+		t.Errorf("waits %s after a minute, although nobody waits longer", got)
+	}
+	c = begun()
+	c.Note(start.Add(20 * time.Second))
+	c.Expect(false)
+	if got := c.Wait(start.Add(20 * time.Second)); got != 0 {
+		t.Errorf("waits %s although nothing is to come and the first change is 20 s old", got)
+	}
+	c = begun()
+	c.Expect(false)
+	if got := c.Wait(start); got != time.Second {
+		t.Errorf("waits %s after the last one came, want a second", got)
+	}
+}

@@ -53,7 +53,11 @@ func install(args []string, errs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	return copyProgram(self, filepath.Join(root, atboot.Program))
+	program := filepath.Join(root, atboot.Program)
+	if err := copyProgram(self, program); err != nil {
+		return err
+	}
+	return label(root, program)
 }
 
 // copyProgram makes the file to hold what from holds.

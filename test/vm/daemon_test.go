@@ -9,17 +9,21 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
 	"github.com/kubeovn/sriov-network-operator/test/vm"
 	"github.com/kubeovn/sriov-network-operator/test/vm/node"
@@ -46,7 +50,7 @@ type clusterNode struct {
 // pods are none.
 func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
 	t.Helper()
-	cluster := kube.Start(t)
+	cluster := kube.Start(t, kube.WithNetworkAttachments())
 	n := &clusterNode{
 		applier: applier{vm.Start(t, append(options, vm.Forward(node.Forward(cluster)))...)}, t: t, cluster: cluster, api: cluster.Client(),
 	}
@@ -113,10 +117,7 @@ func (n *clusterNode) hold(pods ...node.Pod) {
 func (n *clusterNode) pod(index int) node.Pod {
 	n.t.Helper()
 	name := fmt.Sprintf("pod%d", index)
-	n.create(&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
-		Spec:       corev1.PodSpec{NodeName: worker, Containers: []corev1.Container{{Name: "main", Image: "none"}}},
-	})
+	n.run(name)
 	address := n.Shell(n.t.Context(), fmt.Sprintf(`udevadm settle
 		ip netns add %[1]s
 		ip link set enp1s0f0v%[2]d netns %[1]s
@@ -168,7 +169,14 @@ func (n *clusterNode) await(what string, complaint func(*sriovv1.SriovNetworkNod
 // synced waits until the node is as a spec with these groups asks, or with none.
 func (n *clusterNode) synced(groups int) {
 	n.t.Helper()
-	n.await("the node as desired", func(s *sriovv1.SriovNetworkNodeState) string {
+	n.reported(groups, sriovv1.SyncStatusSucceeded)
+}
+
+// reported waits until the daemon says this of a spec with these groups, and returns what it says.
+func (n *clusterNode) reported(groups int, verdict sriovv1.SyncStatus) *sriovv1.SriovNetworkNodeState {
+	n.t.Helper()
+	var out *sriovv1.SriovNetworkNodeState
+	n.await("the node "+string(verdict), func(s *sriovv1.SriovNetworkNodeState) string {
 		have := 0
 		for _, pf := range s.Spec.Interfaces {
 			have += len(pf.VfGroups)
@@ -176,11 +184,47 @@ func (n *clusterNode) synced(groups int) {
 		if have != groups {
 			return fmt.Sprintf("%d VF groups are asked for", have)
 		}
-		if s.Status.ObservedGeneration != s.Generation || s.Status.SyncStatus != sriovv1.SyncStatusSucceeded {
+		if s.Status.ObservedGeneration != s.Generation || s.Status.SyncStatus != verdict {
 			return fmt.Sprintf("%s of generation %d of %d: %s %+v", s.Status.SyncStatus, s.Status.ObservedGeneration, s.Generation, s.Status.LastSyncError, s.Status.Conditions)
 		}
+		out = s
 		return ""
 	})
+	return out
+}
+
+// mortal has the daemon killed after every change that it makes to the machine. The function that it returns ends that,
+// and says of each death what was to come next.
+func (n *clusterNode) mortal() func() string {
+	n.t.Helper()
+	const ninelives = "/usr/local/bin/ninelives"
+	if err := n.Push(n.t.Context(), vm.Build(n.t, module+"test/vm/ninelives"), ninelives); err != nil {
+		n.t.Fatal(err)
+	}
+	command := n.Shell(n.t.Context(), "systemctl stop daemon; sed -n s/^ExecStart=//p /etc/systemd/system/daemon.service")
+	var died, said bytes.Buffer
+	p, err := n.Start(n.t.Context(), vm.Command{
+		Argv: append([]string{ninelives}, strings.Fields(command)...), Stdout: io.MultiWriter(&died, n.t.Output()), Stderr: &said,
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() {
+		if n.t.Failed() {
+			n.t.Logf("its lives:\n%s", said.String()[max(0, said.Len()-20000):])
+		}
+	})
+	return func() string {
+		n.t.Helper()
+		if err := p.Kill(); err != nil {
+			n.t.Fatal(err)
+		}
+		if _, err := p.Wait(n.t.Context()); err != nil {
+			n.t.Fatal(err)
+		}
+		n.Shell(n.t.Context(), "systemctl start daemon")
+		return died.String()
+	}
 }
 
 func TestAPolicyInAClusterBecomesVirtualFunctions(t *testing.T) {
@@ -191,15 +235,27 @@ func TestAPolicyInAClusterBecomesVirtualFunctions(t *testing.T) {
 		n.want(t, pf, vfs(1500, repeat("igbvf", 4)...))
 	}
 
-	t.Run("killed in the middle", func(t *testing.T) {
+	t.Run("killed after every change of the machine", func(t *testing.T) {
 		n := n.in(t)
-		n.wish(policy("net", 7, "enp1s0f0", "mtu: 4000"), policy("dpdk", 3, "enp2s0f0", "deviceType: vfio-pci"))
-		for range 12 {
-			n.Shell(t.Context(), "sleep 0.7; pkill -KILL -x daemon || true")
+		deaths := n.mortal()
+		n.wish(policy("net", 7, "enp1s0f0", "mtu: 4000"),
+			policy("one", 3, "enp2s0f1#0-0"), policy("dpdk", 3, "enp2s0f1#1-2", "deviceType: vfio-pci"))
+		n.synced(3)
+		died := deaths()
+		if left := n.Shell(t.Context(), "find /etc/sriov-operator /etc/udev/rules.d /etc/modules-load.d -name '.*' -type f"); left != "" {
+			t.Errorf("its deaths have left\n%s", left)
 		}
-		n.synced(2)
+		if got := strings.Count(died, "killed before"); got < 20 {
+			t.Errorf("the daemon died %d times", got)
+		}
+		for _, change := range []string{"/etc/sriov-operator/pci/", "/sys/bus/pci/", "netlink"} {
+			if !strings.Contains(died, change) {
+				t.Errorf("the daemon did not die before a change of %s", change)
+			}
+		}
 		n.want(t, "enp1s0f0", vfs(4000, repeat("igbvf", 7)...))
-		n.want(t, "enp2s0f0", vfs(1500, repeat("vfio-pci", 3)...))
+		n.want(t, "enp2s0f0", vfs(1500))
+		n.want(t, "enp2s0f1", vfs(1500, "igbvf", "vfio-pci", "vfio-pci"))
 	})
 	t.Run("the API server goes away", func(t *testing.T) {
 		n := n.in(t)
@@ -241,7 +297,58 @@ func TestAPolicyInAClusterBecomesVirtualFunctions(t *testing.T) {
 		n.synced(0)
 		n.want(t, "enp2s0f1", vfs(1500))
 	})
+	t.Run("the NIC of the API connection is refused", func(t *testing.T) { n.in(t).keepsItsConnection() })
 }
+
+// keepsItsConnection leads the daemon's connection over a PF: it goes out there, and comes back through another PF, which
+// is bridged to the management NIC in a network namespace that stands for the world outside.
+func (n *clusterNode) keepsItsConnection() {
+	n.t.Helper()
+	// Without the advertisements of QEMU's router: they would give every port of the segment a default route.
+	n.Shell(n.t.Context(), `sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+		ip netns add outside
+		for link in enp0s7 enp1s0f1; do ip link set $link netns outside; done
+		ip -n outside link add br0 type bridge
+		for link in enp0s7 enp1s0f1; do ip -n outside link set $link master br0 up; done
+		ip -n outside link set br0 up
+		ip link set enp2s0f0 up
+		ip addr add 10.0.2.15/24 dev enp2s0f0
+		ip route add default via 10.0.2.2
+		systemctl restart daemon`)
+	n.Shell(n.t.Context(), "for i in $(seq 50); do grep -q 1 /sys/class/net/enp2s0f0/carrier && break; sleep 0.1; done")
+	before, vfsBefore := n.Shell(n.t.Context(), connection), n.state(n.t, "enp2s0f0")
+
+	n.wish(policy("api", 2, "enp2s0f0"), policy("other", 2, "enp1s0f0"))
+	state := n.reported(2, sriovv1.SyncStatusFailed)
+	for _, text := range []string{"enp2s0f0 carries default route via enp2s0f0", reason.HostTraffic.Fix()} {
+		if !strings.Contains(state.Status.LastSyncError, text) {
+			n.t.Errorf("the daemon does not say %q: %s", text, state.Status.LastSyncError)
+		}
+	}
+	got := map[string]string{}
+	for i := range state.Status.Interfaces {
+		if c := meta.FindStatusCondition(state.Status.Interfaces[i].Conditions, sriovv1.ConditionReady); c != nil {
+			got[state.Status.Interfaces[i].Name] = c.Reason
+		}
+	}
+	want := map[string]string{"enp1s0f0": string(reason.AsDesired), "enp2s0f0": string(reason.HostTraffic)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		n.t.Errorf("reasons of the PFs (-want +got):\n%s", diff)
+	}
+	n.want(n.t, "enp1s0f0", vfs(1500, "igbvf", "igbvf"))
+	n.want(n.t, "enp2s0f0", vfsBefore)
+	if diff := cmp.Diff(before, n.Shell(n.t.Context(), connection)); diff != "" {
+		n.t.Errorf("the connection (-before +after):\n%s", diff)
+	}
+
+	// Whoever consents has the connection cut off for a moment; the daemon tells of it afterwards.
+	n.wish(policy("api", 2, "enp2s0f0", "allowInUse: true"), policy("other", 2, "enp1s0f0"))
+	n.synced(2)
+	n.want(n.t, "enp2s0f0", vfs(1500, "igbvf", "igbvf"))
+}
+
+// connection is what of the PF's link must not change.
+const connection = "cat /sys/class/net/enp2s0f0/ifindex /sys/class/net/enp2s0f0/carrier_changes; ip -4 -o addr show enp2s0f0; ip route"
 
 // awaitKernel waits until the kernel says this of a PF.
 func (n *clusterNode) awaitKernel(pf, want string) {
@@ -285,39 +392,50 @@ func TestOnlyThePodsThatHoldWhatIsTakenMustLeave(t *testing.T) {
 		t.Errorf("traffic was lost:\n%s", said.String())
 	}
 	for i := range held {
-		if leaving := n.leaves(i); leaving {
-			t.Errorf("pod%d must leave, and its VF is not taken", i)
+		if n.leaves(held[i].Name) {
+			t.Errorf("%s must leave, and its VF is not taken", held[i].Name)
 		}
 	}
 
 	n.wish(policy("net", 7, "enp1s0f0#0-0"), policy("dpdk", 7, "enp1s0f0#1-6", "deviceType: vfio-pci"))
-	n.awaitLeaving(1)
+	n.awaitLeaving("pod1")
 	// The pod ends: its VF comes back, the kubelet forgets it, and so does the API server.
 	n.Shell(t.Context(), "ip netns del pod1; udevadm settle")
 	n.hold(held[0])
-	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "pod1"}}
-	if err := n.api.Delete(t.Context(), gone, client.GracePeriodSeconds(0)); err != nil && !apierrors.IsNotFound(err) {
-		t.Fatal(err)
-	}
+	n.forget("pod1")
 	n.synced(2)
 	n.want(t, "enp1s0f0", vfs(1500, append(repeat("igbvf", 1), repeat("vfio-pci", 6)...)...))
-	if n.leaves(0) {
+	if n.leaves("pod0") {
 		t.Error("pod0 must leave, and its VF is not taken")
 	}
-	it := &corev1.Node{}
-	if err := n.api.Get(t.Context(), client.ObjectKey{Name: worker}, it); err != nil {
-		t.Fatal(err)
-	}
-	if it.Spec.Unschedulable {
+	if n.itself().Spec.Unschedulable {
 		t.Error("the node is still cordoned")
 	}
 }
 
+// run makes a pod on the node.
+func (n *clusterNode) run(name string) {
+	n.t.Helper()
+	n.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec:       corev1.PodSpec{NodeName: worker, Containers: []corev1.Container{{Name: "main", Image: "none"}}},
+	})
+}
+
+// forget says of a pod what the node's kubelet would when it has ended.
+func (n *clusterNode) forget(name string) {
+	n.t.Helper()
+	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	if err := n.api.Delete(n.t.Context(), gone, client.GracePeriodSeconds(0)); err != nil && !apierrors.IsNotFound(err) {
+		n.t.Fatal(err)
+	}
+}
+
 // leaves reports whether a pod was asked to leave, or is gone.
-func (n *clusterNode) leaves(index int) bool {
+func (n *clusterNode) leaves(name string) bool {
 	n.t.Helper()
 	p := &corev1.Pod{}
-	err := n.api.Get(n.t.Context(), client.ObjectKey{Namespace: "default", Name: fmt.Sprintf("pod%d", index)}, p)
+	err := n.api.Get(n.t.Context(), client.ObjectKey{Namespace: "default", Name: name}, p)
 	if err != nil && !apierrors.IsNotFound(err) {
 		n.t.Fatal(err)
 	}
@@ -325,22 +443,7 @@ func (n *clusterNode) leaves(index int) bool {
 }
 
 // awaitLeaving waits until a pod is asked to leave.
-func (n *clusterNode) awaitLeaving(index int) {
+func (n *clusterNode) awaitLeaving(name string) {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
-	defer cancel()
-	w, err := n.api.Watch(ctx, &corev1.PodList{}, client.InNamespace("default"))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer w.Stop()
-	for e := range w.ResultChan() {
-		if p, ok := e.Object.(*corev1.Pod); ok && p.Name == fmt.Sprintf("pod%d", index) && p.DeletionTimestamp != nil {
-			return
-		}
-		if n.leaves(index) {
-			return
-		}
-	}
-	n.t.Fatalf("pod%d was not asked to leave", index)
+	n.watch(&corev1.PodList{}, "default", name, func(o client.Object) bool { return o.GetDeletionTimestamp() != nil })
 }

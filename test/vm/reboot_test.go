@@ -6,12 +6,17 @@
 package vm_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/test/vm"
 )
 
@@ -79,6 +84,77 @@ func TestAMachineWhoseIOMMUIsOffIsRebootedIntoIt(t *testing.T) {
 	if left != "0\n" {
 		t.Errorf("given back, this is left: %q", left)
 	}
+}
+
+// The daemon and the operator do the same by themselves: whoever is on the node leaves, it restarts once, the daemon
+// comes back with systemd, and the node is given back.
+func TestANodeWhoseIOMMUIsOffIsDrainedAndRestartedOnce(t *testing.T) {
+	ctx := t.Context()
+	n := newClusterNode(t, vm.Cmdline("no_timer_check intel_iommu=off"))
+	// Of a cluster with a single node nobody would leave: they had nowhere to go.
+	n.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "other"}})
+	n.run("bystander")
+	before, err := n.Guest(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wish(policy("dpdk", 3, "enp1s0f0", "deviceType: vfio-pci"), policy("net", 2, "enp2s0f0"))
+
+	n.awaitLeaving("bystander")
+	if !n.itself().Spec.Unschedulable {
+		t.Error("pods leave a node that is not cordoned")
+	}
+	n.want(t, "enp2s0f0", vfs(1500, "igbvf", "igbvf")) // which needs no restart, and waited for nobody
+	n.want(t, "enp1s0f0", vfs(1500))
+	n.await("the restart in the plan, with its cause", func(s *sriovv1.SriovNetworkNodeState) string {
+		if p := s.Status.Plan; p == nil || p.Disrupts != sriovv1.DisruptionReboot || !strings.Contains(p.Steps[len(p.Steps)-1].Why, "IOMMU") {
+			return fmt.Sprintf("%+v", p)
+		}
+		return ""
+	})
+	if now, err := n.Guest(ctx); err != nil || now.BootID != before.BootID {
+		t.Fatalf("the node restarted, %v, while a pod was on it", err)
+	}
+	n.forget("bystander")
+
+	booted, err := n.AwaitBoot(ctx, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.synced(2)
+	n.want(t, "enp1s0f0", vfs(1500, repeat("vfio-pci", 3)...))
+	n.want(t, "enp2s0f0", vfs(1500, "igbvf", "igbvf"))
+	n.released()
+	if now, err := n.Guest(ctx); err != nil || now.BootID != booted.BootID {
+		t.Errorf("the node restarted again, %v", err)
+	}
+	told := &corev1.EventList{}
+	if err := n.api.List(ctx, told); err != nil {
+		t.Fatal(err)
+	}
+	told.Items = slices.DeleteFunc(told.Items, func(e corev1.Event) bool { return e.Reason != "RebootNode" })
+	if len(told.Items) != 1 || !strings.Contains(told.Items[0].Message, "IOMMU") {
+		t.Errorf("of restarts, these were told: %+v", told.Items)
+	}
+}
+
+// itself is the Node.
+func (n *clusterNode) itself() *corev1.Node {
+	n.t.Helper()
+	it := &corev1.Node{}
+	if err := n.api.Get(n.t.Context(), client.ObjectKey{Name: worker}, it); err != nil {
+		n.t.Fatal(err)
+	}
+	return it
+}
+
+// released waits until nothing is asked for any more and the node takes pods again.
+func (n *clusterNode) released() {
+	n.t.Helper()
+	n.watch(&corev1.NodeList{}, "", worker, func(o client.Object) bool {
+		it, ok := o.(*corev1.Node)
+		return ok && it.Annotations[sriovv1.AnnotationNodeDrain] == sriovv1.DrainIdle && !it.Spec.Unschedulable
+	})
 }
 
 // vfDrivers are the drivers of a PF's VFs, in their order.

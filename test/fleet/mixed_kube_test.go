@@ -39,6 +39,7 @@ func TestOperatorAndDaemonsOfTwoCommitsUnderstandEachOther(t *testing.T) {
 
 // mix lets an operator and daemons change eight nodes, for which pods have to leave and two nodes to reboot.
 func mix(t *testing.T, operator, nodes string) {
+	t.Helper()
 	c := newCluster(t, 8, intstr.FromInt32(2))
 	end := c.start(nodes, "", append([]string{"-kubeconfig", c.plane.Kubeconfig(), "-namespace", c.ns, "-limit", "2"}, c.nodes...)...)
 	c.operate(operator)

@@ -7,7 +7,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -32,10 +31,12 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
-// The machine's ports: Description describes it.
+// The ports of every machine, and their netdevs.
 const (
-	FirstPort, FirstName   = "0000:5f:00.0", "ens41f0np0"
-	SecondPort, SecondName = "0000:5f:00.1", "ens41f1np1"
+	FirstPort  = "0000:5f:00.0"
+	FirstName  = "ens41f0np0"
+	SecondPort = "0000:5f:00.1"
+	SecondName = "ens41f1np1"
 )
 
 //go:embed machine.yaml
@@ -95,18 +96,17 @@ func (n *Node) Reboot(ctx context.Context, why string) error {
 
 // run runs the daemon until the context ends, and anew after each reboot.
 func (n *Node) run(ctx context.Context, log *slog.Logger) error {
-	for ctx.Err() == nil {
+	for {
 		if err := n.live(ctx, log); err != nil {
 			return fmt.Errorf("the daemon of %s ended: %w", n.name, err)
 		}
-		if ctx.Err() != nil {
-			break
+		if !n.machine.Killed() {
+			return nil
 		}
 		if err := n.boot(ctx); err != nil {
-			return fmt.Errorf("boot %s: %w", n.name, errors.Join(err, context.Cause(ctx)))
+			return fmt.Errorf("boot %s: %w", n.name, err)
 		}
 	}
-	return nil
 }
 
 // live runs the daemon until the context ends or the machine reboots.

@@ -9,24 +9,18 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/kubeovn/sriov-network-operator/test/vm"
 )
 
-// guestTime is far more than the longest of the tests takes in a guest.
-const guestTime = 8 * time.Minute
-
 // inGuest runs a test binary in a guest of its own.
 func inGuest(t *testing.T, tests string, argv []string) (vm.Result, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), guestTime)
-	defer cancel()
 	guest := vm.Start(t)
-	if err := guest.Push(ctx, tests, argv[0]); err != nil {
+	if err := guest.Push(t.Context(), tests, argv[0]); err != nil {
 		return vm.Result{}, err
 	}
-	return guest.Run(ctx, argv...)
+	return guest.Run(t.Context(), argv...)
 }
 
 func TestTheRunningKernelKeepsTheContractOfAHost(t *testing.T) {

@@ -108,14 +108,20 @@ func (v *VM) close() {
 	}
 }
 
+// commandTime is far more than any command takes in a guest that does not stand
+// still.
+const commandTime = 8 * time.Minute
+
 // Run runs a program to its end. An exit code other than 0 is no error; an
-// error says that there is no result.
+// error says that there is no result, which is also so after eight minutes.
 func (v *VM) Run(ctx context.Context, argv ...string) (Result, error) {
-	return v.machine.Run(ctx, Command{Argv: argv})
+	return v.RunCommand(ctx, Command{Argv: argv})
 }
 
 // RunCommand is Run with an environment, an input and writers of output.
 func (v *VM) RunCommand(ctx context.Context, c Command) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	return v.machine.Run(ctx, c)
 }
 

@@ -100,8 +100,8 @@ func rebootAndSave(ctx context.Context, from Snapshot, h machine.Hardware, cmdli
 // update-grub would write it.
 func addToCmdline(ctx context.Context, m *machine.Machine, words string) error {
 	for path, mark := range map[string]string{
-		"/etc/default/grub":   "GRUB_CMDLINE_LINUX=\"console=ttyS0",
-		"/boot/grub/grub.cfg": " ro console=ttyS0",
+		"/etc/default/grub":   "GRUB_CMDLINE_LINUX=\"nohz=off highres=off console=ttyS0",
+		"/boot/grub/grub.cfg": " ro nohz=off highres=off console=ttyS0",
 	} {
 		var text bytes.Buffer
 		if err := m.Pull(ctx, path, &text); err != nil {

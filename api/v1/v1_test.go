@@ -424,10 +424,10 @@ func TestCRDsShowTheColumnsThatPeopleKnow(t *testing.T) {
 	reason := column{Name: "Reason", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].reason`}
 	age := column{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"}
 	want := map[string][]column{
-		"OVSNetwork":          {ready, age},
-		"SriovIBNetwork":      {ready, age},
-		"SriovNetwork":        {ready, age},
-		"SriovOperatorConfig": {ready, age},
+		"OVSNetwork":          {ready, age, reason},
+		"SriovIBNetwork":      {ready, age, reason},
+		"SriovNetwork":        {ready, age, reason},
+		"SriovOperatorConfig": {ready, age, reason},
 		"SriovNetworkNodePolicy": {
 			{Name: "Priority", Type: "integer", JSONPath: ".spec.priority"},
 			{Name: "Resource", Type: "string", JSONPath: ".spec.resourceName"},
@@ -446,7 +446,7 @@ func TestCRDsShowTheColumnsThatPeopleKnow(t *testing.T) {
 			{Name: "Max Unavailable", Type: "string", JSONPath: ".spec.maxUnavailable"},
 			{Name: "RDMA Mode", Type: "string", JSONPath: ".spec.rdmaMode"},
 			{Name: "Nodes", Type: "integer", JSONPath: ".status.matchedNodeCount"},
-			ready, age,
+			ready, reason, age,
 		},
 	}
 	got := map[string][]column{}

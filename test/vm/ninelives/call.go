@@ -19,11 +19,13 @@ import (
 
 // calls are the system calls that may change the machine, in words. Those that open a file are stopped only where it is
 // for writing.
-var calls = map[uint64]string{
-	unix.SYS_OPENAT: "write", unix.SYS_RENAME: "rename", unix.SYS_RENAMEAT: "rename", unix.SYS_RENAMEAT2: "rename",
-	unix.SYS_UNLINK: "remove", unix.SYS_UNLINKAT: "remove", unix.SYS_RMDIR: "remove",
-	unix.SYS_SENDTO: "netlink", unix.SYS_SENDMSG: "netlink",
-	unix.SYS_INIT_MODULE: "load a module", unix.SYS_FINIT_MODULE: "load a module", unix.SYS_DELETE_MODULE: "unload a module",
+func calls() map[uint64]string {
+	return map[uint64]string{
+		unix.SYS_OPENAT: "write", unix.SYS_RENAME: "rename", unix.SYS_RENAMEAT: "rename", unix.SYS_RENAMEAT2: "rename",
+		unix.SYS_UNLINK: "remove", unix.SYS_UNLINKAT: "remove", unix.SYS_RMDIR: "remove",
+		unix.SYS_SENDTO: "netlink", unix.SYS_SENDMSG: "netlink",
+		unix.SYS_INIT_MODULE: "load a module", unix.SYS_FINIT_MODULE: "load a module", unix.SYS_DELETE_MODULE: "unload a module",
+	}
 }
 
 // arm makes the kernel stop this thread, and all that comes of it, at these calls. The arguments' lower halves are
@@ -48,7 +50,7 @@ func arm() error {
 		end(unix.SECCOMP_RET_TRACE),
 		end(unix.SECCOMP_RET_ALLOW),
 	}
-	for call := range calls {
+	for call := range calls() {
 		if call != unix.SYS_OPENAT {
 			program = append(program, jump(unix.BPF_JEQ, uint32(call), 0, 1), end(unix.SECCOMP_RET_TRACE))
 		}
@@ -67,7 +69,7 @@ func describe(tid int) string {
 	if err := unix.PtraceGetRegs(tid, &regs); err != nil {
 		return "" // it was killed meanwhile
 	}
-	what := calls[regs.Orig_rax]
+	what := calls()[regs.Orig_rax]
 	switch regs.Orig_rax {
 	case unix.SYS_OPENAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
 		return file(what, path(tid, int32(regs.Rdi), uintptr(regs.Rsi)))

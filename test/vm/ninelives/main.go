@@ -31,7 +31,7 @@ const armed = "-armed"
 func main() {
 	// The kernel knows a tracer by its thread, and a filter belongs to a thread until it executes a program.
 	runtime.LockOSThread()
-	err := errors.New("usage: ninelives PROGRAM ARGUMENT...")
+	err := errors.New("a program to run is missing: ninelives PROGRAM ARGUMENT")
 	switch {
 	case len(os.Args) > 2 && os.Args[1] == armed:
 		if err = arm(); err == nil {

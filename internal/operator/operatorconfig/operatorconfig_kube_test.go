@@ -161,6 +161,9 @@ func TestWhatSomebodyChangesIsMended(t *testing.T) {
 	daemon, role := r.ref("DaemonSet", "sriov-network-config-daemon"), r.ref("ClusterRole", "sriov-network-config-daemon")
 	webhook, account := r.ref("ValidatingWebhookConfiguration", "sriov-operator-webhook-config"), r.ref("ServiceAccount", "sriov-device-plugin")
 	binding := r.ref("RoleBinding", "sriov-device-plugin-pod-access")
+	var given rbacv1.ClusterRole
+	convert(t, r.get(role), &given)
+	rules := given.Rules
 
 	r.edit(daemon, func(o *unstructured.Unstructured) {
 		var d appsv1.DaemonSet
@@ -209,8 +212,8 @@ func TestWhatSomebodyChangesIsMended(t *testing.T) {
 		}
 		var cr rbacv1.ClusterRole
 		convert(t, r.get(role), &cr)
-		if len(cr.Rules) != 1 || cr.Rules[0].Resources[0] != "nodes" {
-			return fmt.Errorf("the ClusterRole has %v", cr.Rules)
+		if diff := cmp.Diff(rules, cr.Rules); diff != "" {
+			return fmt.Errorf("the rules of the ClusterRole (-want +got):\n%s", diff)
 		}
 		var hook admissionv1.ValidatingWebhookConfiguration
 		convert(t, r.get(webhook), &hook)

@@ -98,7 +98,7 @@ func configure(p *pfPlan) *pfPlan {
 		p.before, p.steps = nil, nil
 		return p
 	}
-	p.guardHostTraffic()
+	p.guardHostTraffic(p.want.AllowInUse)
 	p.remember()
 	return p
 }
@@ -185,12 +185,9 @@ func (p *pfPlan) virtual() {
 func (p *pfPlan) external() { p.modules() }
 
 // guardHostTraffic replaces the whole PF's plan by a blocker when a step would
-// cut off what the host itself runs over the PF.
-func (p *pfPlan) guardHostTraffic() {
-	if len(p.saw.InUseBy) == 0 {
-		return
-	}
-	if allowed := p.want.AllowInUse || p.record.AllowInUse; allowed {
+// cut off what the host itself runs over the PF, unless that is allowed.
+func (p *pfPlan) guardHostTraffic(allowed bool) {
+	if allowed || len(p.saw.InUseBy) == 0 {
 		return
 	}
 	i := slices.IndexFunc(p.steps, func(s Step) bool { return s.CutsLink })

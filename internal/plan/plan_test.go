@@ -373,6 +373,29 @@ func TestHostTrafficOnlyBlocksWhatWouldCutItOff(t *testing.T) {
 	}
 }
 
+// Consent is what the policy says now. Of a PF that nobody asks for any more, it is
+// what the last policy said.
+func TestConsentToHostTrafficEndsWithThePolicyThatGaveIt(t *testing.T) {
+	saw := pf(port0, "igb", 4)
+	saw.InUseBy = []string{"bond bond0"}
+	before := desired.PF{Addr: port0, Name: "ens0", NumVFs: 4, AllowInUse: true, Groups: []desired.Group{group(0, 3, desired.Kernel)}}
+	node := want(t, before)
+	last := owned(node, machine(saw))
+	inv := settled(node, machine(saw), last)
+
+	after := before
+	after.AllowInUse, after.NumVFs = false, 5
+	p := Compute(want(t, after), inv, last, catalog.Default())
+	if len(p.Blocked) != 1 || p.Blocked[0].Why.Reason != reason.HostTraffic || len(verbs(p)) > 0 {
+		t.Errorf("withdrawn together with another number of VFs: blocked %+v, steps %v", p.Blocked, verbs(p))
+	}
+
+	p = Compute(want(t), inv, last, catalog.Default())
+	if diff := cmp.Diff([]string{"numvfs 4 to 0"}, verbs(p)[:1]); diff != "" || len(p.Blocked) > 0 {
+		t.Errorf("a PF that was configured with consent is not given back: blocked %+v (-want +got):\n%s", p.Blocked, diff)
+	}
+}
+
 func TestWithoutAnIOMMUVFsForUserspaceAreMadeAndNotBound(t *testing.T) {
 	inv := machine(pf(port0, "mlx5_core", 0))
 	inv.IOMMUGroups = 0

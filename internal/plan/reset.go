@@ -23,7 +23,8 @@ func reset(p *pfPlan) *pfPlan {
 		p.undo()
 		p.removeRules()
 	}
-	p.guardHostTraffic()
+	// Nobody asks for the PF any more; who did last has the last word.
+	p.guardHostTraffic(p.record.AllowInUse)
 	if len(p.blocked) == 0 {
 		p.steps = append(p.steps, release)
 	}

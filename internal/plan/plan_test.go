@@ -396,6 +396,19 @@ func TestConsentToHostTrafficEndsWithThePolicyThatGaveIt(t *testing.T) {
 	}
 }
 
+// bnxt_en drops a number that is written while the netdev is down, without an error.
+func TestAPFThatTakesItsCountOnlyUpIsSetUpBeforeItIsGivenBack(t *testing.T) {
+	for driver, up := range map[string]bool{"bnxt_en": true, "mlx5_core": false} {
+		saw := pf(port0, driver, 4)
+		saw.AdminUp = false
+		node := want(t, desired.PF{Addr: port0, Name: "ens0", NumVFs: 4, Groups: []desired.Group{group(0, 3, desired.Kernel)}})
+		p := Compute(want(t), machine(saw), owned(node, machine(saw)), catalog.Default())
+		if first := p.Lanes[0].Steps[0].Do.Does(); (first == "SetLinkUp") != up {
+			t.Errorf("%s: the first step is %s", driver, first)
+		}
+	}
+}
+
 func TestWithoutAnIOMMUVFsForUserspaceAreMadeAndNotBound(t *testing.T) {
 	inv := machine(pf(port0, "mlx5_core", 0))
 	inv.IOMMUGroups = 0

@@ -45,6 +45,9 @@ func (p *pfPlan) undo() {
 	}
 	keep := p.record.Initial != nil && !p.record.MadeVFs && mode == back
 	if p.saw.NumVFs > 0 && !keep {
+		if p.traits.CountNeedsUp {
+			p.up()
+		}
 		p.count(p.saw.NumVFs, 0, reason.PolicyGone, "no policy asks for the VFs of %s any more", p.saw.Netdev)
 	}
 	if mode != back {

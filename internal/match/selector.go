@@ -167,44 +167,39 @@ func (s *Selector) filtered(pf *hw.PF) bool {
 	return ok && f == s.filter
 }
 
-// Ranges appends to dst the VF ranges of a selected PF that the policy is about:
-// those that pfNames give it, by any of the PF's names, sorted; or all VFs, when
-// they give none. It says why there is none: ranges that overlap, or entries
-// with and without a range for the same PF.
-func (s *Selector) Ranges(dst []hw.VFRange, pf *hw.PF, numVFs int) ([]hw.VFRange, reason.Why) {
-	start, whole := len(dst), false
+// Ranges appends to dst the VF ranges of a selected PF that the policy is about,
+// sorted: those that pfNames give it, by any of the PF's names, where ranges that
+// overlap count as one; or all VFs, when an entry, or the lack of any, says so.
+func (s *Selector) Ranges(dst []hw.VFRange, pf *hw.PF, numVFs int) []hw.VFRange {
+	start, all := len(dst), hw.VFRange{First: 0, Last: numVFs - 1}
 	for i := range s.names {
 		name := &s.names[i]
 		switch {
 		case !called(pf, name.Name):
 		case !name.HasRange:
-			whole = true
-		case !slices.Contains(dst[start:], name.Range):
+			return append(dst[:start], all)
+		default:
 			dst = append(dst, name.Range)
 		}
 	}
-	ranges := dst[start:]
-	if len(ranges) == 0 {
-		return append(dst, hw.VFRange{First: 0, Last: numVFs - 1}), reason.Why{}
+	if len(dst) == start {
+		return append(dst, all)
 	}
-	if whole {
-		return dst[:start], reason.Because(reason.BadPolicy,
-			"pfNames name %s both with the range %s and without one; keep one of them", label(pf), ranges[0])
-	}
-	slices.SortFunc(ranges, func(a, b hw.VFRange) int { return a.First - b.First })
-	for i := 1; i < len(ranges); i++ {
-		if ranges[i].Overlaps(ranges[i-1]) {
-			return dst[:start], reason.Because(reason.BadPolicy,
-				"pfNames give %s the ranges %s and %s, which overlap; make them one", label(pf), ranges[i-1], ranges[i])
-		}
-	}
-	return dst, reason.Why{}
+	return dst[:start+united(dst[start:])]
 }
 
-// label names a PF for people.
-func label(pf *hw.PF) string {
-	if pf.Netdev == "" {
-		return pf.Addr.String()
+// united sorts ranges, makes those that overlap one, and says how many there are
+// then. Ranges that only touch stay two.
+func united(ranges []hw.VFRange) int {
+	slices.SortFunc(ranges, func(a, b hw.VFRange) int { return a.First - b.First })
+	n := 1
+	for _, r := range ranges[1:] {
+		if last := &ranges[n-1]; r.Overlaps(*last) {
+			last.Last = max(last.Last, r.Last)
+			continue
+		}
+		ranges[n] = r
+		n++
 	}
-	return pf.Netdev + " (" + pf.Addr.String() + ")"
+	return n
 }

@@ -90,11 +90,7 @@ func resolve(n node) []desired.PF {
 			if len(problems) > 0 || p.Spec.NumVfs == 0 || !s.PF(pf) {
 				continue
 			}
-			ranges, why := s.Ranges(nil, pf, p.Spec.NumVfs)
-			if why.Reason != "" {
-				continue
-			}
-			w.Groups = append(w.Groups, free(ranges, w.Groups, p)...)
+			w.Groups = append(w.Groups, free(s.Ranges(nil, pf, p.Spec.NumVfs), w.Groups, p)...)
 			w.NumVFs = max(w.NumVFs, p.Spec.NumVfs)
 		}
 		if pf.Virtual && len(w.Groups) > 0 {

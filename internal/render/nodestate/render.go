@@ -185,8 +185,8 @@ func (c Compiled) share(p *policy, pf *hw.PF, buffer []hw.VFRange) (share, []hw.
 		return s, buffer
 	}
 	start := len(buffer)
-	buffer, s.out = p.nics.Ranges(buffer, pf, s.numVFs)
-	if pf.Virtual && s.out.Reason == "" {
+	buffer = p.nics.Ranges(buffer, pf, s.numVFs)
+	if pf.Virtual {
 		// The device is VF 0, and there is no other.
 		if !slices.ContainsFunc(buffer[start:], func(r hw.VFRange) bool { return r.Contains(0) }) {
 			s.out = reason.Because(reason.RangeUnreachable, "in a virtual machine there is VF 0 alone, and the range begins with %d", buffer[start].First)

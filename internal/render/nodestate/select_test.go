@@ -55,6 +55,14 @@ func TestDefaults(t *testing.T) {
 			policies: policies(ask("a", vfs(8), on("ens1f0#6-7", "enp95s0f0#0-1"))),
 			want:     []string{"0000:5f:00.0 ens1f0: 8 VFs, mtu 0, legacy", "  0-1: res_a of a, netdevice, mtu 0", "  6-7: res_a of a, netdevice, mtu 0"},
 		},
+		"two ranges that overlap in one policy are one group": {
+			policies: policies(ask("a", vfs(8), on("ens1f0#2-5", "enp95s0f0#0-2"))),
+			want:     []string{"0000:5f:00.0 ens1f0: 8 VFs, mtu 0, legacy", "  0-5: res_a of a, netdevice, mtu 0"},
+		},
+		"a PF that is named with a range and without one is meant with all VFs": {
+			policies: policies(ask("a", vfs(8), on("ens1f0#2-5", "enp95s0f0"))),
+			want:     []string{"0000:5f:00.0 ens1f0: 8 VFs, mtu 0, legacy", "  0-7: res_a of a, netdevice, mtu 0"},
+		},
 		"a policy for several PFs has its own range on each": {
 			policies: policies(ask("a", vfs(8), on("ens1f0#2-5", "ens1f1"))),
 			want: []string{
@@ -128,12 +136,6 @@ func TestWhyAPolicyIsNotInForce(t *testing.T) {
 		"D13: two ranges in one entry":               {ask("a", on("ens1f0#1-2#3-4")), capable(), twoPorts(), reason.BadPolicy, "more than one '#'"},
 		"D13: a range past numVfs":                   {ask("a", on("ens1f0#2-4")), capable(), twoPorts(), reason.BadPolicy, `"ens1f0#2-4" ends past the last VF, which is 3 with numVfs 4; raise numVfs or shorten the range`},
 		"D13: a range past numVfs on a PF elsewhere": {ask("a", on("ens1f0", "ens9#2-4")), capable(), twoPorts(), reason.BadPolicy, "ends past the last VF"},
-		"D13: two ranges that overlap": {
-			ask("a", on("ens1f0#0-2", "enp95s0f0#2-3")), capable(), twoPorts(), reason.BadPolicy, "overlap; make them one",
-		},
-		"D13: a range and no range for one PF": {
-			ask("a", on("ens1f0", "ens1f0#2-3")), capable(), twoPorts(), reason.BadPolicy, "keep one of them",
-		},
 		"D13: vfio-pci with RDMA":        {ask("a", func(s *spec) { s.DeviceType, s.IsRdma = "vfio-pci", true }), capable(), twoPorts(), reason.BadPolicy, "isRdma: a VF on vfio-pci has no RDMA device"},
 		"D13: switchdev with InfiniBand": {ask("a", func(s *spec) { s.EswitchMode, s.LinkType = "switchdev", "ib" }), capable(), twoPorts(), reason.BadPolicy, "eSwitchMode: switchdev needs Ethernet"},
 		"D13: vDPA without switchdev":    {ask("a", func(s *spec) { s.VdpaType = "virtio" }), capable(), twoPorts(), reason.BadPolicy, "vdpaType: vDPA needs eSwitchMode switchdev"},

@@ -125,8 +125,13 @@ func Parse(text []byte) (*Machine, error) {
 	var desc Description
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
-	if err := dec.Decode(&desc); err != nil && !errors.Is(err, io.EOF) {
+	switch err := dec.Decode(&desc); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("machine description: it is empty")
+	case err != nil:
 		return nil, fmt.Errorf("machine description: %w", plainYAML(err))
+	case !errors.Is(dec.Decode(&yaml.Node{}), io.EOF):
+		return nil, errors.New("machine description: a second document begins; one file describes one machine")
 	}
 	m, err := New(desc)
 	if bad, ok := errors.AsType[*fieldError](err); ok {

@@ -106,6 +106,8 @@ func TestTheFilesAreAProperFileSystem(t *testing.T) {
 
 func TestAWrongDescriptionNamesFieldAndLine(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
+		"nothing":                  {"# a machine\n", "machine description: it is empty"},
+		"two machines in one file": {"nodeName: a\n---\nnodeName: b\n", "machine description: a second document begins; one file describes one machine"},
 		"a field that does not exist": {
 			"nodeName: a\npfs:\n- pci: 0000:01:00.0\n  modell: X710\n",
 			"machine description: line 4: unknown field modell",

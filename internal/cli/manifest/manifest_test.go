@@ -244,6 +244,15 @@ DIR/c.json:1: document 1: skipped: v1 Pod without a name is not ours`
 	}
 }
 
+func TestStandardInputIsReadOnceAndAnEmptyNameIsNoFile(t *testing.T) {
+	s := manifest.Read([]string{manifest.Stdin, "", manifest.Stdin}, strings.NewReader(policy))
+	want := `"": the name is empty; name a file, a folder, or - for standard input
+standard input: it is given twice, and standard input can be read only once; give - once`
+	if diff := cmp.Diff(want, lines(s)); diff != "" || len(s.Objects) != 1 {
+		t.Errorf("%d objects (-want +got):\n%s", len(s.Objects), diff)
+	}
+}
+
 func TestAnInputThatEndsBadlyIsAProblem(t *testing.T) {
 	s := manifest.Read([]string{manifest.Stdin}, iotest.ErrReader(errors.New("the pipe broke")))
 	if got := lines(s); got != "standard input: read: the pipe broke" {

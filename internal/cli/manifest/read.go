@@ -26,8 +26,15 @@ const Stdin = "-"
 // names, and standard input where a name is Stdin. It never fails as a whole.
 func Read(names []string, stdin io.Reader) Set {
 	var s Set
-	for _, name := range names {
-		s.read(name, stdin)
+	for i, name := range names {
+		switch {
+		case name == "":
+			s.fault(Source{File: `""`}, "the name is empty", "name a file, a folder, or - for standard input")
+		case name == Stdin && slices.Contains(names[:i], Stdin):
+			s.fault(Source{File: name}, "it is given twice, and standard input can be read only once", "give - once")
+		default:
+			s.read(name, stdin)
+		}
 	}
 	return s
 }

@@ -34,9 +34,18 @@ func main() {
 	code := cli.Run(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Now: time.Now, Name: called(), Version: released(), Hostname: hostname, This: openThis, Connect: connect, Terminal: terminal(),
+		Outlive: outlive,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
+}
+
+// outlive keeps the process from being ended by the loss of its terminal, and by a
+// write to a reader that has left: a change of a NIC may cut off the very connection
+// that it was asked for over.
+func outlive() func() {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	return func() { signal.Reset(syscall.SIGHUP, syscall.SIGPIPE) }
 }
 
 // enough is the memory, in bytes, up to which nothing is collected.

@@ -38,6 +38,9 @@ func (a *app) applyCommand() *cobra.Command {
 		Short: "Show the plan, ask, and carry it out",
 		Long: `Show the plan, ask, and carry it out. A second apply has nothing to do.
 
+A plan that has begun goes on when the terminal is lost, as by a connection that
+runs over the very NIC.
+
 The machine is looked at again after the answer; if it has changed meanwhile, the
 new plan is shown and the question is asked again. A step that fails stops its PF
 and no other. An interrupt stops each PF at its next step; the same command goes
@@ -194,6 +197,9 @@ func readLines(r io.Reader) <-chan string {
 
 // carryOut executes the plan and shows how it goes.
 func (a *app) carryOut(ctx context.Context, m machine, out converge.Outlook, f applyFlags) error {
+	if a.Outlive != nil {
+		defer a.Outlive()()
+	}
 	begin := a.Now()
 	p := newProgress(a, out.Plan)
 	err := converge.Execute(ctx, m.host, out.Plan, execute.Options{Now: a.Now, StepTimeout: f.timeout, Observe: p.observe})

@@ -33,6 +33,9 @@ type Env struct {
 	Connect func(kubeconfig, context string) (*rest.Config, error)
 	// Terminal says which of In and Err a person sits at.
 	Terminal Terminal
+	// Outlive makes the process outlive its terminal and who reads what it says,
+	// until the function that it returns is called. None is as if nobody could leave.
+	Outlive func() func()
 }
 
 // Terminal is where a person sits.
@@ -138,6 +141,12 @@ sudo %[1]s apply -f policy.yaml
 		a.planCommand(), a.applyCommand(), a.statusCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !cmd.Runnable() {
+			// Else a shell that is not known is no mistake.
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 

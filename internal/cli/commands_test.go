@@ -567,6 +567,8 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"an unknown command":             {[]string{"plann"}, `unknown command "plann"`},
 		"an unknown flag":                {[]string{"plan", "--ff"}, "unknown flag: --ff; see kubectl-sriov plan --help"},
 		"an unknown format":              {[]string{"plan", "-f", "x", "-o", "xml"}, "it is one of text, json, script"},
+		"a machine without a name":       {[]string{"apply", "-f", "x", "--yes", "--machine", ""}, "the name is empty; name a file, or leave the flag out"},
+		"an unknown shell":               {[]string{"completion", "csh"}, `unknown command "csh" for "kubectl-sriov completion"`},
 		"a word too many":                {[]string{"plan", "x", "-f", "y"}, "unknown command \"x\""},
 		"two machines":                   {[]string{"plan", "-f", "x", "--machine", "a", "--root", "b"}, "none of the others can be"},
 		"a machine that is not readable": {[]string{"discover", "--machine", file(t, "m.yaml", "pfs: 3")}, "machine description"},

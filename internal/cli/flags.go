@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (a *app) example(text string) string {
 
 func (a *app) machineFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&a.global.machine, "machine", "", "the machine: this one, a captured one (a tar file or folder), or a described one (a .yaml file)")
+	f.Var(fileName{&a.global.machine}, "machine", "the machine: this one, a captured one (a tar file or folder), or a described one (a .yaml file)")
 	f.StringVar(&a.global.root, "root", "/", "where the root directory of this machine is, as /host in a container")
 	cmd.MarkFlagsMutuallyExclusive("machine", "root")
 	for _, err := range []error{
@@ -63,11 +64,36 @@ func (a *app) filesFlag(cmd *cobra.Command) {
 
 func (a *app) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&a.global.node, "node", "", "a file with the machine's Node object, whose labels node selectors are held against; without it every node selector counts as matching")
+	f.Var(fileName{&a.global.node}, "node", "a file with the machine's Node object, whose labels node selectors are held against; without it every node selector counts as matching")
 	if err := cmd.MarkFlagFilename("node", "yaml", "yml", "json"); err != nil {
 		panic(err) // the flag was defined above
 	}
 	f.StringVarP(&a.global.namespace, "namespace", "n", sriovv1.DefaultNamespace, "the operator's namespace")
+}
+
+// fileName is the name of a file. An empty one is refused where it is given: it
+// comes of a variable that was not set, and without --machine another machine is
+// meant than the one that was to be named.
+type fileName struct{ to *string }
+
+// String implements pflag.Value.
+func (n fileName) String() string {
+	if n.to == nil {
+		return ""
+	}
+	return *n.to
+}
+
+// Type implements pflag.Value.
+func (n fileName) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (n fileName) Set(s string) error {
+	if s == "" {
+		return errors.New("the name is empty; name a file, or leave the flag out")
+	}
+	*n.to = s
+	return nil
 }
 
 // output is the format that is printed.

@@ -36,7 +36,7 @@ func (a *app) renderFlags(cmd *cobra.Command, explain *bool, explains string) {
 	a.nodeFlags(cmd)
 	a.machineFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&a.global.state, "state", "", "a file with the machine's SriovNetworkNodeState, whose status says what the machine has; without it the machine is looked at")
+	f.Var(fileName{&a.global.state}, "state", "a file with the machine's SriovNetworkNodeState, whose status says what the machine has; without it the machine is looked at")
 	f.BoolVar(explain, "explain", false, explains)
 	cmd.MarkFlagsMutuallyExclusive("state", "machine")
 	cmd.MarkFlagsMutuallyExclusive("state", "root")

@@ -66,6 +66,9 @@ type DriverTraits struct {
 	// CountNeedsUp says that the number of VFs changes only while the PF's
 	// netdev is up.
 	CountNeedsUp bool `json:"countNeedsUp,omitempty"`
+	// NoVFMACs says that the PF assigns no MACs to its VFs: they have those that the
+	// device gives them.
+	NoVFMACs bool `json:"noVFMACs,omitempty"`
 	// SharesFirmware says that the ports of one card share firmware, so that
 	// they are configured one after the other.
 	SharesFirmware bool `json:"sharesFirmware,omitempty"`
@@ -220,13 +223,16 @@ func otherDrivers() []DriverTraits {
 		},
 		{
 			Driver: "virtio-pci", VFDriver: "virtio-pci", VFModule: "virtio_pci", Vendors: []hw.ID{"1af4"},
-			OrderAssumed: true, RemadeInLegacy: true, CountDisturbsLink: true,
-			Sources: []string{linux + "drivers/virtio/virtio_pci_common.c (virtio_pci_sriov_configure)"},
+			OrderAssumed: true, RemadeInLegacy: true, CountDisturbsLink: true, NoVFMACs: true,
+			Sources: []string{
+				linux + "drivers/virtio/virtio_pci_common.c (virtio_pci_sriov_configure)",
+				linux + "drivers/net/virtio_net.c (virtnet_netdev)",
+			},
 		},
 		{
 			Driver: "ena", VFDriver: "ena", VFModule: "ena", Vendors: []hw.ID{"1d0f"},
-			OrderAssumed: true, RemadeInLegacy: true, CountDisturbsLink: true,
-			Sources: []string{linux + "drivers/net/ethernet/amazon/ena/ena_netdev.c"},
+			OrderAssumed: true, RemadeInLegacy: true, CountDisturbsLink: true, NoVFMACs: true,
+			Sources: []string{linux + "drivers/net/ethernet/amazon/ena/ena_netdev.c (ena_pci_driver, ena_netdev_ops)"},
 		},
 	}
 }

@@ -63,7 +63,9 @@ func TestDriverTraits(t *testing.T) {
 		"i40e is reset by a change of the number of VFs": {"i40e", func(d DriverTraits) bool {
 			return d.CountDisturbsLink && d.VFDriver == "iavf"
 		}},
-		"bnxt makes VFs only while its netdev is up": {"bnxt_en", func(d DriverTraits) bool { return d.CountNeedsUp }},
+		"bnxt makes VFs only while its netdev is up":         {"bnxt_en", func(d DriverTraits) bool { return d.CountNeedsUp }},
+		"virtio assigns no MACs to VFs":                      {"virtio-pci", func(d DriverTraits) bool { return d.NoVFMACs }},
+		"a driver that is not known is taken to assign MACs": {"stranger", func(d DriverTraits) bool { return !d.NoVFMACs }},
 		"the VFs of nfp have a driver in the PF's module": {"nfp", func(d DriverTraits) bool {
 			return d.VFDriver == "nfp_netvf" && d.VFModule == "nfp"
 		}},

@@ -155,6 +155,31 @@ pfs:
 	}
 }
 
+// The netdevs of virtio functions stand one device deeper than others.
+func TestAVFOfAVirtioNICIsInUseOnlyWhenItsNetdevIsAway(t *testing.T) {
+	m := parse(t, `
+pfs:
+- pci: "0000:09:00.0"
+  model: virtio 1.0
+  name: eth0
+  mac: "02:00:00:00:00:01"
+  virtual: false
+  totalvfs: 4
+  numvfs: 2
+  vfs: [{index: 1, away: true}]
+`)
+	got := pf(t, look(t, m), "0000:09:00.0")
+	if got.Virtual || got.Netdev != "eth0" || len(got.VFs) != 2 {
+		t.Fatalf("got %+v", got)
+	}
+	if vf := got.VFs[0]; vf.Away || vf.Netdev == "" || vf.MAC.IsZero() {
+		t.Errorf("the VF of the host: %+v", vf)
+	}
+	if vf := got.VFs[1]; !vf.Away || vf.Netdev != "" {
+		t.Errorf("the VF of a pod: %+v", vf)
+	}
+}
+
 func TestRepresentorsBelongToTheirVFsAndAreNoPF(t *testing.T) {
 	m := parse(t, `
 pfs:

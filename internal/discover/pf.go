@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -71,7 +70,7 @@ func (l looker) netdev(addr hw.PCIAddr) (host.Link, bool, error) {
 		link, ok := uplink(standing)
 		return link, ok, nil
 	}
-	name, err := l.netdevName(addr)
+	name, err := host.PFNetdev(l.r.Files, addr)
 	if err != nil || name == "" {
 		return host.Link{}, false, err
 	}
@@ -95,23 +94,6 @@ func uplink(standing []host.Link) (host.Link, bool) {
 		}
 	}
 	return host.Link{}, false
-}
-
-// netdevName finds a PF's netdev in sysfs. A virtio NIC's stands one device deeper.
-func (l looker) netdevName(addr hw.PCIAddr) (string, error) {
-	name, err := host.PFNetdev(l.r.Files, addr)
-	if err != nil || name != "" {
-		return name, err
-	}
-	for _, child := range names(l.r.Files, host.Attr(addr, "")) {
-		if !strings.HasPrefix(child, "virtio") {
-			continue
-		}
-		if devs := names(l.r.Files, host.Attr(addr, child+"/net")); len(devs) > 0 {
-			return devs[0], nil
-		}
-	}
-	return "", nil
 }
 
 func (l looker) link(ctx context.Context, pf *hw.PF, link host.Link) {
@@ -303,7 +285,10 @@ func (l looker) vfNetdev(vf *hw.VF, pf hw.PF) {
 	// udev may rename a new netdev between two reads; then it is there by another
 	// name.
 	for range 3 {
-		devs := names(l.r.Files, host.Attr(vf.Addr, "net"))
+		devs, err := host.Netdevs(l.r.Files, vf.Addr)
+		if err != nil {
+			return
+		}
 		if len(devs) == 0 {
 			vf.Away = pf.LinkType == hw.LinkEthernet && hw.KernelDriver(vf.Driver)
 			return
@@ -318,7 +303,7 @@ func (l looker) vfNetdev(vf *hw.VF, pf hw.PF) {
 // list of netdevs may be older than the netdev, so what it lacks is read from
 // sysfs.
 func (l looker) named(vf *hw.VF, name string) bool {
-	dir := host.Attr(vf.Addr, "net/"+name)
+	dir := path.Join("sys/class/net", name)
 	index, err := host.ReadInt(l.r.Files, dir+"/ifindex")
 	if err != nil {
 		return false

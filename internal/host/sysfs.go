@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,8 +81,11 @@ func Driver(files fs.ReadLinkFS, dev hw.PCIAddr) (string, error) {
 
 // Netdevs are the names of the netdevs of a PCI function that are in the host's
 // network namespace, sorted.
-func Netdevs(files fs.FS, dev hw.PCIAddr) ([]string, error) {
+func Netdevs(files fs.ReadLinkFS, dev hw.PCIAddr) ([]string, error) {
 	entries, err := fs.ReadDir(files, Attr(dev, "net"))
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err = virtioNetdevs(files, dev)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -95,10 +99,28 @@ func Netdevs(files fs.FS, dev hw.PCIAddr) ([]string, error) {
 	return names, nil
 }
 
+// virtioNetdevs are the netdevs of a virtio function, which stand one device deeper,
+// under virtioN (drivers/virtio/virtio_pci_common.c, virtio_pci_probe).
+func virtioNetdevs(files fs.ReadLinkFS, dev hw.PCIAddr) ([]fs.DirEntry, error) {
+	driver, err := Driver(files, dev)
+	if err != nil || driver != "virtio-pci" {
+		return nil, err
+	}
+	children, err := fs.ReadDir(files, Attr(dev, ""))
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(children, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), "virtio") })
+	if i < 0 {
+		return nil, nil
+	}
+	return fs.ReadDir(files, Attr(dev, children[i].Name()+"/net"))
+}
+
 // PFNetdev is the netdev of a PF. In switchdev mode the representors stand beside
 // it under the same device; the PF's own is the one whose port name is that of a
 // physical port, or that has none.
-func PFNetdev(files fs.FS, dev hw.PCIAddr) (string, error) {
+func PFNetdev(files fs.ReadLinkFS, dev hw.PCIAddr) (string, error) {
 	names, err := Netdevs(files, dev)
 	if err != nil {
 		return "", err

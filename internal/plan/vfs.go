@@ -133,7 +133,9 @@ func (p *pfPlan) identity(n *vfNeed, vf hw.VF) {
 		if p.saw.Virtual {
 			return
 		}
-		n.mac = p.adminMAC(*n, vf, ref)
+		if !p.traits.NoVFMACs {
+			n.mac = p.adminMAC(*n, vf, ref)
+		}
 		if guid, known := vf.NodeGUID.Get(); n.group.RDMA && !n.fresh && known && guid == 0 && vf.RDMADevice != "" {
 			n.rebind(reason.RDMANeedsRebind)
 		}

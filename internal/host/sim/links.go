@@ -244,7 +244,7 @@ func (l links) VFs(ctx context.Context, pfIndex int) ([]host.VFLink, error) {
 	if nd == nil {
 		return nil, fmt.Errorf("list the VFs of netdev %d: %w", pfIndex, syscall.ENODEV)
 	}
-	if nd.owner == nil || nd.owner.sriov == nil || nd.rep >= 0 {
+	if nd.owner == nil || nd.owner.sriov == nil || nd.rep >= 0 || nd.owner.model.virtio && nd.owner.sriov.num > 0 {
 		return nil, fmt.Errorf("list the VFs of %s: %w", nd.Name, host.ErrUnsupported)
 	}
 	var out []host.VFLink
@@ -407,8 +407,8 @@ func (l links) SetVFMAC(ctx context.Context, pfIndex, vf int, mac hw.MAC) error 
 	return l.setVF(ctx, pfIndex, vf, "mac", func(d Delays) time.Duration { return d.VFMAC }, func(pf *function, v *virtual) error {
 		b, err := net.ParseMAC(string(mac))
 		switch {
-		case pf.sriov.linkType == hw.LinkInfiniBand:
-			return syscall.EOPNOTSUPP // ipoib_main.c has no ndo_set_vf_mac
+		case pf.sriov.linkType == hw.LinkInfiniBand, pf.model.virtio:
+			return syscall.EOPNOTSUPP // ipoib_main.c and virtio_net.c have no ndo_set_vf_mac
 		case err != nil || len(b) != 6 || b[0]&1 != 0:
 			return syscall.EINVAL
 		}

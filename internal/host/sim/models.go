@@ -36,7 +36,9 @@ type model struct {
 	portNames      bool // the PF has a phys_port_name
 	noHook         bool // the driver cannot make VFs
 	virtual        bool // the device is itself the VF
-	virtio         bool // the netdev stands under <function>/virtioN
+	// virtio: the netdev stands under <function>/virtioN, and a PF neither tells nor
+	// assigns its VFs' addresses (drivers/net/virtio_net.c, virtnet_netdev).
+	virtio bool
 	// macNeedsUp: the VF learns its admin MAC over a mailbox that the PF serves
 	// only while it is up (drivers/net/ethernet/intel/igb/igb_main.c,
 	// igb_rcv_msg_from_vf).
@@ -71,8 +73,8 @@ func models() []model {
 			totalVFs: 7, maxMTU: 9216, offset: 0x80, stride: 2, tc: hw.FeatureAbsent, macNeedsUp: true, macHeard: true,
 			mtuFree: true,
 		},
-		{name: "virtio", vendor: "1af4", device: "1000", driver: "virtio-pci", maxMTU: 65535, tc: hw.FeatureAbsent, virtual: true, virtio: true},
-		{name: "virtio 1.0", vendor: "1af4", device: "1041", driver: "virtio-pci", maxMTU: 65535, tc: hw.FeatureAbsent, virtual: true, virtio: true},
+		virtio("virtio", "1000"),
+		virtio("virtio 1.0", "1041"),
 		{name: "generic", stride: 1, maxMTU: 9000, tc: hw.FeatureAbsent},
 	}
 }
@@ -81,6 +83,14 @@ func mlx5(name string, device, vfDevice hw.ID) model {
 	return model{
 		name: name, vendor: "15b3", device: device, vfDevice: vfDevice, driver: "mlx5_core", vfDriver: "mlx5_core",
 		totalVFs: 8, maxMTU: 9978, stride: 1, eswitch: eswitchIdle, tc: hw.FeatureOff, steering: true, rdma: true, portNames: true,
+	}
+}
+
+// virtio is a paravirtual NIC, or one of a DPU. A VF has its PF's id.
+func virtio(name string, device hw.ID) model {
+	return model{
+		name: name, vendor: "1af4", device: device, vfDevice: device, driver: "virtio-pci", vfDriver: "virtio-pci",
+		stride: 1, maxMTU: 65535, tc: hw.FeatureAbsent, virtual: true, virtio: true,
 	}
 }
 

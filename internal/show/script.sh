@@ -80,9 +80,22 @@ record_boot() {
 	fi
 }
 
+# nets ADDRESS: the folder of a function's netdevs, which of a virtio function is
+# one device deeper.
+nets() {
+	for dir in "$sysfs/bus/pci/devices/$1/net" "$sysfs/bus/pci/devices/$1"/virtio*/net; do
+		if [ -d "$dir" ]; then
+			echo "$dir"
+			return
+		fi
+	done
+	return 1
+}
+
 # pf_netdev PF: the PF's own netdev, not one of its representors.
 pf_netdev() {
-	for netdev in "$sysfs/bus/pci/devices/$1/net"/*; do
+	dir=$(nets "$1") || return 1
+	for netdev in "$dir"/*; do
 		port=$(cat "$netdev/phys_port_name" 2>/dev/null) || port=
 		case $port in
 		*pf*) ;;
@@ -121,14 +134,14 @@ pf_offload() {
 }
 
 has_netdev() {
-	[ -n "$(ls "$sysfs/bus/pci/devices/$1/net" 2>/dev/null)" ]
+	dir=$(nets "$1") && [ -n "$(ls "$dir")" ]
 }
 
 # vf_mtu PF INDEX MTU
 vf_mtu() {
 	vf=$(vf_addr "$1" "$2")
 	until_true has_netdev "$vf"
-	for netdev in "$sysfs/bus/pci/devices/$vf/net"/*; do
+	for netdev in "$(nets "$vf")"/*; do
 		ip link set dev "${netdev##*/}" mtu "$3"
 	done
 }

@@ -185,6 +185,24 @@ udevadm control --reload
 	}
 }
 
+func TestAScriptFindsTheNetdevsOfVirtioFunctions(t *testing.T) {
+	tr, pf := newTree(t), port(0)
+	pfDir, vf := device+pf.String(), "0000:d8:00.2"
+	tr.file(pfDir+"/sriov_totalvfs", "8")
+	tr.file(pfDir+"/virtio3/net/eth0/mtu", "1500")
+	tr.link(pfDir+"/virtfn0", "../"+vf)
+	tr.file(device+vf+"/virtio4/net/eth1/mtu", "1500")
+	out, err := tr.run(plan.Plan{Lanes: []plan.Lane{{PF: pf, Steps: []plan.Step{
+		{Do: plan.SetMTU{PF: pf, From: 1500, To: 9000}}, {Do: plan.SetVFMTU{PF: pf, VFs: []int{0}, MTU: 4000}},
+	}}}})
+	if err != nil || out != "" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff("ip link set dev eth0 mtu 9000\nip link set dev eth1 mtu 4000\n", tr.read("calls")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestAScriptStopsALaneAndNoOther(t *testing.T) {
 	tr := newTree(t)
 	for _, pf := range []hw.PCIAddr{port(0), port(1)} {

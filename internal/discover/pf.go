@@ -352,7 +352,7 @@ func (l looker) vfRDMA(vf *hw.VF) {
 }
 
 func vdpaType(files fs.ReadLinkFS, vf hw.PCIAddr) hw.VDPAType {
-	driver, err := host.LinkBase(files, "sys/bus/vdpa/devices/vdpa:"+vf.String()+"/driver")
+	driver, err := host.VDPADriver(files, vf)
 	if err != nil {
 		return hw.VDPANone
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 
@@ -228,25 +229,60 @@ func (h hands) setOneVFMTU(ref hw.VFRef, mtu int) deed {
 }
 
 func (h hands) createVDPA(a plan.CreateVDPA) deed {
-	return deed{do: func(ctx context.Context) error {
-		return each(a.VFs, func(i int) error {
-			addr, err := host.VFAddr(h.host.Files, hw.VFRef{PF: a.PF, Index: i})
-			if err != nil {
-				return err
-			}
-			return h.host.VDPA.Create(ctx, addr, a.Type)
-		})
-	}}
+	return deed{
+		look: h.vdpaDevices(a.PF, a.VFs, func(vf hw.PCIAddr) (bool, error) {
+			driver, err := host.VDPADriver(h.host.Files, vf)
+			return driver == string(a.Type)+"_vdpa", err
+		}),
+		do: func(ctx context.Context) error {
+			return h.eachAddr(a.PF, a.VFs, func(vf hw.PCIAddr) error { return h.host.VDPA.Create(ctx, vf, a.Type) })
+		},
+	}
 }
 
 func (h hands) deleteVDPA(a plan.DeleteVDPA) deed {
-	return deed{do: func(ctx context.Context) error {
-		return each(a.VFs, func(i int) error {
-			addr, err := host.VFAddr(h.host.Files, hw.VFRef{PF: a.PF, Index: i})
-			if err != nil {
-				return err
+	return deed{
+		look: h.vdpaDevices(a.PF, a.VFs, func(vf hw.PCIAddr) (bool, error) {
+			_, err := h.host.Files.Lstat(host.VDPADevice(vf))
+			if errors.Is(err, fs.ErrNotExist) {
+				return true, nil
 			}
-			return h.host.VDPA.Delete(ctx, addr)
-		})
-	}}
+			return false, err
+		}),
+		do: func(ctx context.Context) error {
+			return h.eachAddr(a.PF, a.VFs, func(vf hw.PCIAddr) error { return h.host.VDPA.Delete(ctx, vf) })
+		},
+	}
+}
+
+// vdpaDevices looks at the vDPA devices of VFs until all of them are right.
+func (h hands) vdpaDevices(pf hw.PCIAddr, vfs []int, right func(hw.PCIAddr) (bool, error)) func() (holds, error) {
+	return func() (holds, error) {
+		var wrong []int
+		for _, i := range vfs {
+			vf, err := host.VFAddr(h.host.Files, hw.VFRef{PF: pf, Index: i})
+			if err != nil {
+				return holds{}, err
+			}
+			yes, err := right(vf)
+			if err != nil {
+				return holds{}, err
+			}
+			if !yes {
+				wrong = append(wrong, i)
+			}
+		}
+		return holds{yes: len(wrong) == 0, view: fmt.Sprintf("the vDPA devices of VFs %s are not as asked", hw.FormatIndices(wrong))}, nil
+	}
+}
+
+// eachAddr is each with the VFs' addresses of now.
+func (h hands) eachAddr(pf hw.PCIAddr, vfs []int, do func(hw.PCIAddr) error) error {
+	return each(vfs, func(i int) error {
+		vf, err := host.VFAddr(h.host.Files, hw.VFRef{PF: pf, Index: i})
+		if err != nil {
+			return err
+		}
+		return do(vf)
+	})
 }

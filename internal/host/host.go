@@ -157,7 +157,7 @@ type DevlinkControl interface {
 // VDPAControl makes and removes the vDPA device of a VF. The device is named
 // "vdpa:<address of the VF>".
 type VDPAControl interface {
-	// Create makes the device and binds it to the type's driver.
+	// Create makes the device, unless it is there, and binds it to the type's driver.
 	Create(ctx context.Context, vf hw.PCIAddr, t hw.VDPAType) error
 	// Delete removes the device; a missing one is no error.
 	Delete(ctx context.Context, vf hw.PCIAddr) error

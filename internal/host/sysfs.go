@@ -79,6 +79,15 @@ func Driver(files fs.ReadLinkFS, dev hw.PCIAddr) (string, error) {
 	return LinkBase(files, Attr(dev, "driver"))
 }
 
+// VDPADevice is where sysfs has the vDPA device of a VF.
+func VDPADevice(vf hw.PCIAddr) string { return "sys/bus/vdpa/devices/vdpa:" + vf.String() }
+
+// VDPADriver is the name of the driver of a VF's vDPA device; empty when the device
+// has none, or is not there.
+func VDPADriver(files fs.ReadLinkFS, vf hw.PCIAddr) (string, error) {
+	return LinkBase(files, VDPADevice(vf)+"/driver")
+}
+
 // Netdevs are the names of the netdevs of a PCI function that are in the host's
 // network namespace, sorted.
 func Netdevs(files fs.ReadLinkFS, dev hw.PCIAddr) ([]string, error) {

@@ -213,10 +213,10 @@ func (d devlink) Create(ctx context.Context, vf hw.PCIAddr, t hw.VDPAType) error
 			return syscall.EINVAL
 		case f == nil || f.vf == nil || f.driver != "mlx5_core" || !d.m.loaded[mlx5VDPA] || f.vf.pf.sriov.eswitch != hw.EswitchSwitchdev:
 			return syscall.ENODEV // drivers/vdpa/vdpa.c: no such management device
-		case f.vdpa != hw.VDPANone:
-			return syscall.EEXIST // vdpa.c, __vdpa_register_device
 		case !d.m.drivers[driver]:
 			return syscall.ENOENT
+		case f.vdpa == t:
+			return nil
 		}
 		f.vdpa = t
 		d.m.emit(host.Event{Source: host.FromKernel, Action: "add", Subsystem: "vdpa", Path: f.dir + "/vdpa:" + vf.String()}, nil, nil)

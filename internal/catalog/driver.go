@@ -75,8 +75,9 @@ type DriverTraits struct {
 	// Bifurcated says that the driver splits traffic between kernel and
 	// userspace by itself: DPDK works without vfio-pci.
 	Bifurcated bool `json:"bifurcated,omitempty"`
-	// VDPA says that VFs of this driver can become vDPA devices.
-	VDPA bool `json:"vdpa,omitempty"`
+	// VDPAModule brings what makes vDPA devices of the VFs, as soon as the VF has its
+	// driver. Empty when VFs are not known to become vDPA devices.
+	VDPAModule string `json:"vdpaModule,omitempty"`
 	// Steering is the parameter that switchdev mode wants, settable in legacy
 	// mode; its name is empty when the driver has none.
 	Steering Param `json:"steering,omitzero"`
@@ -168,13 +169,13 @@ func nvidiaDrivers() []DriverTraits {
 		// NUM_OF_VFS and SRIOV_EN belong to the card. The steering mode is
 		// refused in switchdev mode.
 		Driver: "mlx5_core", VFDriver: "mlx5_core", VFModule: "mlx5_core", Vendors: []hw.ID{"15b3"},
-		RemadeInLegacy: true, SharesFirmware: true, Bifurcated: true, VDPA: true,
+		RemadeInLegacy: true, SharesFirmware: true, Bifurcated: true, VDPAModule: "mlx5_vdpa",
 		Steering: Param{Name: "flow_steering_mode", Value: "smfs"},
 		Sources: []string{
 			linux + "drivers/net/ethernet/mellanox/mlx5/core/eswitch_offloads.c (mlx5_devlink_eswitch_mode_set)",
 			linux + "drivers/net/ethernet/mellanox/mlx5/core/sriov.c (mlx5_core_sriov_configure)",
 			linux + "Documentation/networking/devlink/mlx5.rst (flow_steering_mode)",
-			linux + "drivers/vdpa/mlx5/net/mlx5_vnet.c",
+			linux + "drivers/vdpa/mlx5/net/mlx5_vnet.c (mlx5v_probe)",
 			"https://doc.dpdk.org/guides/platform/mlx5.html (bifurcated driver)",
 		},
 	}}

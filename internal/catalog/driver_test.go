@@ -64,6 +64,7 @@ func TestDriverTraits(t *testing.T) {
 			return d.CountDisturbsLink && d.VFDriver == "iavf"
 		}},
 		"bnxt makes VFs only while its netdev is up":         {"bnxt_en", func(d DriverTraits) bool { return d.CountNeedsUp }},
+		"a module makes vDPA devices of the VFs of mlx5":     {"mlx5_core", func(d DriverTraits) bool { return d.VDPAModule == "mlx5_vdpa" }},
 		"virtio assigns no MACs to VFs":                      {"virtio-pci", func(d DriverTraits) bool { return d.NoVFMACs }},
 		"a driver that is not known is taken to assign MACs": {"stranger", func(d DriverTraits) bool { return !d.NoVFMACs }},
 		"the VFs of nfp have a driver in the PF's module": {"nfp", func(d DriverTraits) bool {

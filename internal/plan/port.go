@@ -75,10 +75,14 @@ func (p *pfPlan) miscModule(module, device string, g desired.Group) {
 
 func (p *pfPlan) vdpaModule(g desired.Group) {
 	driver := vdpaDriver(g.VDPA)
-	if driver != "" {
-		p.loaded = append(p.loaded, driver)
+	if driver == "" {
+		return
 	}
-	if driver != "" && !slices.Contains(p.vdpa, driver) {
+	p.loaded = append(p.loaded, driver)
+	if p.traits.VDPAModule != "" {
+		p.loaded = append(p.loaded, p.traits.VDPAModule)
+	}
+	if !slices.Contains(p.vdpa, driver) {
 		p.before = append(p.before, Step{Do: LoadModule{Module: driver},
 			Why: reason.Because(reason.ModuleMissing, "vdpaType %s: driver %s is not loaded", g.VDPA, driver)})
 	}

@@ -302,6 +302,11 @@ func (p *pfPlan) vfMTU(needs []vfNeed) {
 
 func (p *pfPlan) createVDPA(needs []vfNeed) {
 	for t, vfs := range grouped(needs, func(n vfNeed) hw.VDPAType { return n.createVDPA }) {
+		if module := p.traits.VDPAModule; module != "" {
+			// udev loads it as well, some time after the VF has its driver.
+			p.before = append(p.before, Step{Do: LoadModule{Module: module},
+				Why: reason.Because(reason.ModuleMissing, "vdpaType %s: %s makes the devices", t, module)})
+		}
 		p.step(CreateVDPA{PF: p.saw.Addr, VFs: vfs, Type: t}, reason.VDPADiffers, "%s: asked for vdpaType %s", named(vfs), t)
 	}
 }

@@ -156,7 +156,7 @@ func alwaysRules(s *sriovv1.SriovNetworkNodePolicySpec, pf *hw.PF, f Facts) []pf
 			fmt.Sprintf("the port speaks %s at present, not %s", pf.LinkType, link), "change the port's type in the firmware, or linkType",
 		},
 		{
-			s.VdpaType != "" && !driver.OrderAssumed && !driver.VDPA, "", "spec.vdpaType",
+			s.VdpaType != "" && !driver.OrderAssumed && driver.VDPAModule == "", "", "spec.vdpaType",
 			fmt.Sprintf("VFs of the driver %s are not known to become vDPA devices", pf.Driver), "remove it, or select other NICs",
 		},
 		{

@@ -30,8 +30,9 @@ type objects struct {
 type basis struct {
 	*fleet.Rules
 
-	// number counts bases, from 1.
+	// number counts bases, from 1, and from are the objects that this one is made from.
 	number uint64
+	from   versions
 	// owner is the operator configuration; nil when there is none.
 	owner    *metav1.OwnerReference
 	policies map[string]known
@@ -49,7 +50,7 @@ type known struct {
 func newBasis(o objects, last claims.Claims, number uint64) *basis {
 	b := &basis{
 		Rules:  fleet.New(fleet.Objects{Policies: o.policies, Pools: o.pools, Config: o.config, ConfigMaps: o.configMaps}, last),
-		number: number, policies: make(map[string]known, len(o.policies)), broken: map[string]string{},
+		number: number, from: versionsOf(o), policies: make(map[string]known, len(o.policies)), broken: map[string]string{},
 	}
 	for key, complaints := range byKey(b.Complaints) {
 		b.broken[key] = sentences(complaints) + "; the node keeps what was in force"

@@ -46,6 +46,13 @@ func (b *board) begin(basis uint64, nodes []string) {
 	}
 }
 
+// busy reports whether nodes are still to be rendered from the basis.
+func (b *board) busy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.open) > 0
+}
+
 // put notes what became of a node with a basis.
 func (b *board) put(node string, basis uint64, s summary) change {
 	b.mu.Lock()

@@ -6,6 +6,7 @@ package nodepolicy
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,9 +30,10 @@ const fieldManager = client.FieldOwner("sriov-network-operator")
 
 const (
 	// quiet is how long nothing that concerns all nodes may change before it is worked
-	// off, and patience the longest that the first change waits.
+	// off, and patience the longest that the first change waits. Nodes may drain for what
+	// is rendered between two policies of one folder, which takes far longer than patience.
 	quiet    = 100 * time.Millisecond
-	patience = 500 * time.Millisecond
+	patience = 2 * time.Second
 	// most is how long one item may take; a request without an answer is then given up
 	// and made again.
 	most = 15 * time.Second
@@ -65,7 +67,8 @@ type PluginConfigs interface {
 	Put(node, text string)
 	// Drop says that the operator does not look after a node.
 	Drop(node string)
-	// Expect says whether all nodes are being rendered, each of which is put or dropped.
+	// Expect says whether all nodes are being rendered or about to be, each of which is put
+	// or dropped.
 	Expect(all bool)
 }
 
@@ -82,6 +85,8 @@ type reconciler struct {
 	// basis is nil until the first one was made.
 	basis atomic.Pointer[basis]
 	calm  nudge.Calm
+	// expecting makes what the plugin is told last the last that was so.
+	expecting sync.Mutex
 
 	bases, nodes, policies nudge.Queue
 }
@@ -123,6 +128,7 @@ func (r *reconciler) totals() totals {
 func (r *reconciler) addBases(mgr ctrl.Manager) error {
 	changed := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		r.calm.Note(r.options.Now())
+		r.expect()
 		r.bases.Add(sriovv1.DefaultConfigName, quiet)
 		return nil
 	})

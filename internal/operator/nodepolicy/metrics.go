@@ -12,7 +12,7 @@ import (
 // Metric is one that the operator serves of itself.
 type Metric struct {
 	Name string
-	// Type is "gauge" or "histogram".
+	// Type is "gauge", "counter" or "histogram".
 	Type string
 	Help string
 	// Label is its only label, empty when it has none, and Values are all that the label
@@ -27,6 +27,7 @@ const (
 	metricNodes     = "sriov_operator_nodes"
 	metricConflicts = "sriov_operator_conflicts"
 	metricBroken    = "sriov_operator_broken_entries"
+	metricBases     = "sriov_operator_full_renderings_total"
 	metricRender    = "sriov_operator_render_seconds"
 )
 
@@ -37,6 +38,7 @@ func Metrics() []Metric {
 		{metricNodes, "gauge", "Nodes by how far they are in becoming what they should be.", "sync", []string{pending.String(), synced.String(), failed.String()}},
 		{metricConflicts, "gauge", "Wishes of policies, each a field or VF group on one PF, that do not stand because of other policies.", "", nil},
 		{metricBroken, "gauge", "Keys of sriov-configmap and entries of supported-nic-ids that cannot be read.", "", nil},
+		{metricBases, "counter", "How often every node was rendered, because something changed that concerns all of them.", "", nil},
 		{metricRender, "histogram", "How long it took to render one node, in seconds.", "", nil},
 	}
 }
@@ -69,18 +71,20 @@ func (m Metric) histogram(shortest, factor float64, count int) *prometheus.Histo
 
 // metrics are what the controller tells of itself.
 type metrics struct {
+	bases  prometheus.Counter
 	render prometheus.Observer
 }
 
 // newMetrics registers the metrics. The gauges are counted when they are asked for.
 func newMetrics(registry prometheus.Registerer, count func() totals) (*metrics, error) {
 	render := metricOf(metricRender).histogram(0.00001, 4, 10)
-	for _, c := range []prometheus.Collector{render, newGauges(count)} {
+	bases := prometheus.NewCounter(prometheus.CounterOpts{Name: metricBases, Help: metricOf(metricBases).Help})
+	for _, c := range []prometheus.Collector{render, bases, newGauges(count)} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
-	return &metrics{render: render.WithLabelValues()}, nil
+	return &metrics{bases: bases, render: render.WithLabelValues()}, nil
 }
 
 // gauges count when they are asked for.

@@ -291,12 +291,74 @@ func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
 	}
 }
 
+// What a policy, a pool, the operator configuration or a ConfigMap that is read asks for
+// concerns all nodes. Nothing else may cost a rendering of each.
+func TestEveryNodeIsRenderedOnlyForWhatConcernsAll(t *testing.T) {
+	release := make(chan struct{})
+	o := newOperatorThatHolds(t, release)
+	a, b := o.node("a"), o.node("b")
+	p := o.policy("p", 10, 2, "ens1f0")
+	o.create(p)
+	o.publish(a, nic(0))
+	o.awaitVFs(a, 2)
+	o.awaitQuiet()
+	if got := o.renderings(); got != 2 {
+		t.Errorf("every node was rendered %d times, want once at the start and once for the policy", got)
+	}
+	at := o.renderings()
+	o.publish(b, nic(0))
+	o.awaitVFs(b, 2)
+	o.synced(a)
+	o.synced(b)
+	o.awaitCondition("p", sriovv1.ConditionReady, metav1.ConditionTrue, "AllNodesSynced")
+	edit(o, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: a}}, func(n *corev1.Node) { n.Labels["colour"] = "blue" })
+	edit(o, p, func(p *sriovv1.SriovNetworkNodePolicy) { p.Annotations = map[string]string{"note": "text"} })
+	edit(o, &sriovv1.SriovOperatorConfig{ObjectMeta: o.meta(sriovv1.DefaultConfigName)}, func(c *sriovv1.SriovOperatorConfig) {
+		c.Annotations = map[string]string{"note": "text"}
+	})
+	edit(o, &sriovv1.SriovOperatorConfig{ObjectMeta: o.meta(sriovv1.DefaultConfigName)}, func(c *sriovv1.SriovOperatorConfig) {
+		c.Finalizers = []string{"example.com/none"}
+	})
+	edit(o, &sriovv1.SriovOperatorConfig{ObjectMeta: o.meta(sriovv1.DefaultConfigName)}, func(c *sriovv1.SriovOperatorConfig) {
+		c.Finalizers = nil
+	})
+	o.create(&corev1.ConfigMap{ObjectMeta: o.meta("somebodys"), Data: map[string]string{"key": "value"}})
+	// A policy that comes and goes before anybody looks is as if it had never been.
+	transient := o.policy("transient", 5, 4, "ens1f0")
+	o.create(transient)
+	if err := o.api.Delete(t.Context(), transient); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	o.awaitQuiet()
+	if got := o.renderings(); got != at {
+		t.Errorf("every node was rendered %d more times for what concerns one or none", got-at)
+	}
+	edit(o, p, func(p *sriovv1.SriovNetworkNodePolicy) { p.Spec.NumVfs = 3 })
+	o.awaitVFs(a, 3)
+	o.awaitVFs(b, 3)
+	o.awaitQuiet()
+	if got := o.renderings(); got != at+1 {
+		t.Errorf("every node was rendered %d times for the change of a policy, want once", got-at)
+	}
+}
+
 func TestTwentyPoliciesAtOnceAreOneWritePerNode(t *testing.T) {
-	o := newOperator(t, time.Hour)
+	release := make(chan struct{})
+	o := newOperatorThatHolds(t, release)
 	nodes := []string{o.node("a"), o.node("b"), o.node("c")}
 	for _, n := range nodes {
 		o.publish(n, nic(0), nic(1))
 	}
+	first := o.policy("first", 99, 1, "ens1f9")
+	o.create(first)
+	o.awaitCondition("first", sriovv1.ConditionReady, metav1.ConditionFalse, "InProgress")
+	o.await("the next watch", func() string {
+		if o.proxy.Struck()["hold"] == 0 {
+			return "not held"
+		}
+		return ""
+	})
 	o.awaitQuiet()
 	o.proxy.Reset()
 	done := make(chan error)
@@ -310,6 +372,7 @@ func TestTwentyPoliciesAtOnceAreOneWritePerNode(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	close(release)
 	for _, n := range nodes {
 		o.awaitVFs(n, 2, 3)
 	}

@@ -4,6 +4,7 @@
 package nodepolicy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,5 +237,42 @@ func TestThePolicyIsCountedOnceEveryNodeWasRendered(t *testing.T) {
 	}
 	if c := b.drop("a", 1); !cmp.Equal(c.policies, []string{"p"}) {
 		t.Errorf("policies %v are to be looked at after a node went, want p", c.policies)
+	}
+}
+
+func TestOnlyWhatAskedForSomethingElseIsChanged(t *testing.T) {
+	o := func() objects {
+		claims := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.ConfigMapSriovConfig, UID: "c"}, Data: map[string]string{"n": "text"}}
+		config := &sriovv1.SriovOperatorConfig{ObjectMeta: metav1.ObjectMeta{Name: sriovv1.DefaultConfigName, UID: "d", Generation: 1}}
+		pools := []sriovv1.SriovNetworkPoolConfig{{ObjectMeta: metav1.ObjectMeta{Name: "pool", UID: "e", Generation: 1}}}
+		policies := []sriovv1.SriovNetworkNodePolicy{policyFor("p", "ens1f0", 4), policyFor("q", "ens1f1", 4)}
+		return objects{policies: policies, pools: pools, config: config, configMaps: []corev1.ConfigMap{claims}}
+	}
+	tests := map[string]struct {
+		change func(*objects)
+		want   []string
+	}{
+		"nothing":                        {func(*objects) {}, nil},
+		"their order":                    {func(o *objects) { slices.Reverse(o.policies) }, nil},
+		"a status":                       {func(o *objects) { o.policies[0].ResourceVersion = "9" }, nil},
+		"a ConfigMap that is not read":   {func(o *objects) { o.configMaps = append(o.configMaps, corev1.ConfigMap{}) }, nil},
+		"a policy's spec":                {func(o *objects) { o.policies[1].Generation++ }, []string{"SriovNetworkNodePolicy q"}},
+		"a policy made again":            {func(o *objects) { o.policies[1].UID = "other" }, []string{"SriovNetworkNodePolicy q"}},
+		"a policy that is gone":          {func(o *objects) { o.policies = o.policies[:1] }, []string{"SriovNetworkNodePolicy q"}},
+		"a pool, and a policy that came": {func(o *objects) { o.pools[0].Generation++; o.policies = append(o.policies, policyFor("r", "x", 1)) }, []string{"SriovNetworkNodePolicy r", "SriovNetworkPoolConfig pool"}},
+		"the operator configuration":     {func(o *objects) { o.config = nil }, []string{"SriovOperatorConfig default"}},
+		"a key":                          {func(o *objects) { o.configMaps[0].Data["n"] = "other" }, []string{"ConfigMap sriov-configmap"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			is := o()
+			test.change(&is)
+			if diff := cmp.Diff(test.want, versionsOf(is).since(versionsOf(o()))); diff != "" {
+				t.Errorf("changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got, want := listed([]string{"a", "b", "c", "d", "e", "f", "g"}), "a, b, c, d, e and 2 more"; got != want {
+		t.Errorf("listed %q, want %q", got, want)
 	}
 }

@@ -21,7 +21,8 @@ import (
 )
 
 // reconcileBasis makes a new basis once changes have come to rest, and lets every node
-// be rendered from it.
+// be rendered from it. It makes none of the objects that the last one was made from: an
+// event may come after its object was read, and a watch that begins anew repeats all.
 func (r *reconciler) reconcileBasis(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	switch request.Name {
 	case confession:
@@ -47,15 +48,24 @@ func (r *reconciler) reconcileBasis(ctx context.Context, request reconcile.Reque
 		last, number = was.Claims, was.number+1
 	}
 	is := newBasis(o, last, number)
+	var changed []string
+	if was != nil {
+		if changed = is.from.since(was.from); len(changed) == 0 {
+			r.expect()
+			return reconcile.Result{}, nil
+		}
+	}
 	r.complain(o, was, is)
-	r.plugin.Expect(true)
 	r.board.begin(number, names)
+	r.expect()
 	r.basis.Store(is)
+	r.metrics.bases.Inc()
 	r.bases.Add(confession, 0)
 	if was == nil || len(claims.Changed(was.Claims, is.Claims)) > 0 {
 		r.bases.Add(hearsay, 0)
 	}
-	ctrl.LoggerFrom(ctx).Info("rendering every node", "basis", number, "policies", len(o.policies), "pools", len(o.pools), "nodes", len(names))
+	ctrl.LoggerFrom(ctx).Info("rendering every node", "basis", number, "changed", listed(changed),
+		"policies", len(o.policies), "pools", len(o.pools), "nodes", len(names))
 	for _, name := range names {
 		r.nodes.Add(name, 0)
 	}
@@ -193,7 +203,7 @@ func (r *reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetw
 // rendered, else of those that the change is about.
 func (r *reconciler) nudge(c change, b *basis) {
 	if c.complete {
-		r.plugin.Expect(false)
+		r.expect()
 		for name := range b.policies {
 			r.policies.Add(name, 0)
 		}
@@ -202,6 +212,13 @@ func (r *reconciler) nudge(c change, b *basis) {
 	for _, name := range c.policies {
 		r.policies.Add(name, gather)
 	}
+}
+
+// expect says whether all nodes are being rendered, or are about to be.
+func (r *reconciler) expect() {
+	r.expecting.Lock()
+	defer r.expecting.Unlock()
+	r.plugin.Expect(r.board.busy() || r.calm.Stirred())
 }
 
 // reconcileStatus writes what became of a policy.

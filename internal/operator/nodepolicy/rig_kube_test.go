@@ -43,14 +43,16 @@ type operator struct {
 	ns    string
 	api   client.WithWatch
 	proxy *proxy.Proxy
+	// metrics are the operator's.
+	metrics *prometheus.Registry
 }
 
-// newOperator starts an operator behind a proxy. Its nodes carry a label with the name of
-// its namespace.
-func newOperator(t *testing.T, staleDelay time.Duration) *operator {
+// newOperator starts an operator behind a proxy with rules. Its nodes carry a label with
+// the name of its namespace.
+func newOperator(t *testing.T, staleDelay time.Duration, rules ...proxy.Rule) *operator {
 	t.Helper()
 	cluster := plane.Cluster(t)
-	o := &operator{t: t, ns: cluster.Namespace(t), api: cluster.Client(), proxy: proxy.New(1)}
+	o := &operator{t: t, ns: cluster.Namespace(t), api: cluster.Client(), proxy: proxy.New(1, rules...), metrics: prometheus.NewRegistry()}
 	o.create(&sriovv1.SriovOperatorConfig{
 		ObjectMeta: o.meta(sriovv1.DefaultConfigName),
 		Spec:       sriovv1.SriovOperatorConfigSpec{ConfigDaemonNodeSelector: map[string]string{"test": o.ns}},
@@ -72,7 +74,7 @@ func newOperator(t *testing.T, staleDelay time.Duration) *operator {
 		t.Fatal(err)
 	}
 	err = nodepolicy.Add(mgr, nodepolicy.Options{
-		Namespace: o.ns, StaleDelay: staleDelay, Workers: 4, Now: time.Now, Registry: prometheus.NewRegistry(),
+		Namespace: o.ns, StaleDelay: staleDelay, Workers: 4, Now: time.Now, Registry: o.metrics,
 	}, plugins)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,22 @@ func newOperator(t *testing.T, staleDelay time.Duration) *operator {
 			t.Errorf("the manager ended with %v", err)
 		}
 	})
+	return o
+}
+
+// newOperatorThatHolds starts an operator that learns of the first change of a policy, and of
+// all later ones at once when a channel is closed, on however slow a machine they are made.
+func newOperatorThatHolds(t *testing.T, until <-chan struct{}) *operator {
+	t.Helper()
+	policies := proxy.On("sriovnetworknodepolicies", "watch")
+	o := newOperator(t, time.Hour, proxy.Rule{Match: policies, Fault: proxy.End{Events: 1}})
+	o.await("the start", func() string {
+		if o.renderings() == 0 {
+			return "nothing rendered"
+		}
+		return ""
+	})
+	o.proxy.Script(proxy.Rule{Match: policies, Fault: proxy.Hold{Until: until}})
 	return o
 }
 
@@ -241,6 +259,22 @@ func (o *operator) writes() map[string]int {
 		}
 	}
 	return out
+}
+
+// renderings is how often every node was rendered.
+func (o *operator) renderings() int {
+	o.t.Helper()
+	families, err := o.metrics.Gather()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "sriov_operator_full_renderings_total" {
+			return int(f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	o.t.Fatal("the metric is not served")
+	return 0
 }
 
 func text(err error) string {

@@ -12,7 +12,9 @@ import (
 // goroutines.
 type Calm struct {
 	// Quiet is how long nothing may change before the changes are worked off, and
-	// Patience the longest that the first of them waits.
+	// Patience the longest that the first of them waits. Where changes come slowly, as
+	// from a busy machine, nothing may change for twice as long as it took between two of
+	// them.
 	Quiet, Patience time.Duration
 
 	// Expectation is the longest that the first change waits while others are sure to
@@ -21,6 +23,7 @@ type Calm struct {
 
 	mu          sync.Mutex
 	first, last time.Time
+	longest     time.Duration
 	expects     bool
 }
 
@@ -30,8 +33,17 @@ func (c *Calm) Note(now time.Time) {
 	defer c.mu.Unlock()
 	if c.first.IsZero() {
 		c.first = now
+	} else {
+		c.longest = max(c.longest, now.Sub(c.last))
 	}
 	c.last = now
+}
+
+// Stirred reports whether there are changes that wait.
+func (c *Calm) Stirred() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.first.IsZero()
 }
 
 // Expect says whether others are sure to come: then nothing but Expectation counts.
@@ -45,12 +57,12 @@ func (c *Calm) Expect(others bool) {
 func (c *Calm) Wait(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left := min(c.last.Add(c.Quiet).Sub(now), c.first.Add(c.Patience).Sub(now))
+	left := min(c.last.Add(max(c.Quiet, 2*c.longest)).Sub(now), c.first.Add(c.Patience).Sub(now))
 	if c.expects {
 		left = c.first.Add(c.Expectation).Sub(now)
 	}
 	if left <= 0 {
-		c.first, c.last = time.Time{}, time.Time{}
+		c.first, c.last, c.longest = time.Time{}, time.Time{}, 0
 	}
 	return max(0, left)
 }

@@ -35,6 +35,33 @@ func TestChangesThatComeTogetherAreWaitedFor(t *testing.T) {
 	}
 }
 
+func TestChangesThatComeSlowlyAreWaitedForLonger(t *testing.T) {
+	const quiet, patience = 100 * time.Millisecond, time.Second
+	start := time.Unix(1000, 0)
+	c := Calm{Quiet: quiet, Patience: patience}
+	c.Note(start)
+	c.Note(start.Add(80 * time.Millisecond))
+	if got, want := c.Wait(start.Add(80*time.Millisecond)), 160*time.Millisecond; got != want {
+		t.Errorf("waits %s although the second came 80 ms after the first, want %s", got, want)
+	}
+	c.Note(start.Add(230 * time.Millisecond))
+	c.Note(start.Add(231 * time.Millisecond))
+	if got, want := c.Wait(start.Add(231*time.Millisecond)), 300*time.Millisecond; got != want {
+		t.Errorf("waits %s although it once took 150 ms, want %s", got, want)
+	}
+	c.Note(start.Add(500 * time.Millisecond))
+	if got, want := c.Wait(start.Add(500*time.Millisecond)), 500*time.Millisecond; got != want {
+		t.Errorf("waits %s, want the %s that the first has left of its patience", got, want)
+	}
+	if !c.Stirred() || c.Wait(start.Add(patience)) != 0 || c.Stirred() {
+		t.Error("changes do not wait until their time has come, or still do then")
+	}
+	c.Note(start.Add(2 * patience))
+	if got := c.Wait(start.Add(2 * patience)); got != quiet {
+		t.Errorf("waits %s after it began anew, want %s", got, quiet)
+	}
+}
+
 func TestChangesThatAreSureToComeAreWaitedFor(t *testing.T) {
 	start := time.Unix(1000, 0)
 	begun := func() *Calm {

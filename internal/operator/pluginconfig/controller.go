@@ -42,8 +42,9 @@ const most = 30 * time.Second
 
 // A write waits for the configurations of more nodes: until none has come for gather, and
 // no longer than patience. A write is of a whole ConfigMap for the API server, so that
-// many nodes at once should be one, and so should many policies: while policies come, all
-// nodes are rendered again every half second, and gather is longer than that.
+// many nodes at once should be one, and so should many policies of which each is rendered
+// before the next one comes: gather is how far apart they may be. Their nodes' specs do not
+// wait for it.
 const (
 	gather   = 1200 * time.Millisecond
 	patience = 10 * time.Second
@@ -144,7 +145,8 @@ func (s *Store) Put(node, text string) { s.want(node, text) }
 // Drop says that the operator does not look after a node: its key and its label go.
 func (s *Store) Drop(node string) { s.want(node, "") }
 
-// Expect says whether what many nodes' device plugins shall read is about to be put.
+// Expect says whether what many nodes' device plugins shall read is about to be put. It
+// may be said again and again.
 func (s *Store) Expect(many bool) {
 	s.calm.Expect(many)
 	if !many {

@@ -373,6 +373,94 @@ func TestTheConfigurationTakesEverythingWithIt(t *testing.T) {
 	r.condition(sriovv1.ConditionReady, sriovv1.ReasonOperatorConfigReady)
 }
 
+// An operator that ends may be back in a second, or never. What it called stays as it is: a
+// webhook that lets everything pass meanwhile would be none. Only its removal ends the
+// calls, and before the pods that answer them go.
+func TestW41TheOperatorsEndChangesNoWebhookAndItsRemovalLeavesNone(t *testing.T) {
+	r := newRig(t)
+	r.nodes(1, nil)
+	r.configure(everything)
+	r.condition(sriovv1.ConditionReady, sriovv1.ReasonOperatorConfigReady)
+	called := []operand.Ref{
+		r.ref("ValidatingWebhookConfiguration", "sriov-operator-webhook-config"),
+		r.ref("MutatingWebhookConfiguration", "sriov-operator-webhook-config"),
+		r.ref("MutatingWebhookConfiguration", "network-resources-injector-config"),
+	}
+	policies := func() []string {
+		var out []string
+		for _, ref := range called {
+			live := r.get(ref)
+			if live == nil {
+				t.Fatalf("there is no %s", ref)
+			}
+			hooks, _, err := unstructured.NestedSlice(live.Object, "webhooks")
+			if err != nil || len(hooks) == 0 {
+				t.Fatalf("%s calls nobody: %v", ref, err)
+			}
+			for _, hook := range hooks {
+				out = append(out, fmt.Sprint(ref, " ", live.GetResourceVersion(), " ", hook.(map[string]any)["failurePolicy"]))
+			}
+		}
+		return out
+	}
+	network := &sriovv1.SriovNetwork{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "n", Finalizers: []string{sriovv1.FinalizerNetwork}}}
+	network.Spec.ResourceName = "vfs"
+	if err := r.unasked.Create(t.Context(), network); err != nil {
+		t.Fatal(err)
+	}
+	r.quiet()
+	before := policies()
+	r.proxy.Reset()
+
+	r.stop()
+	for _, q := range r.proxy.Requests() {
+		if proxy.Writes(q) {
+			t.Errorf("an operator that ends asks for %s %s %s", q.Verb, q.Resource, q.Name)
+		}
+	}
+	if diff := cmp.Diff(before, policies()); diff != "" {
+		t.Errorf("webhooks after the operator's end (-before +after):\n%s", diff)
+	}
+	if err := r.api.Get(t.Context(), client.ObjectKeyFromObject(network), network); err != nil || len(network.Finalizers) != 1 {
+		t.Errorf("the network's finalizers are %v after the operator's end: %v", network.Finalizers, err)
+	}
+	r.operate()
+	r.quiet()
+	if diff := cmp.Diff(before, policies()); diff != "" {
+		t.Errorf("webhooks after the operator is back (-before +after):\n%s", diff)
+	}
+
+	network.Finalizers = nil
+	if err := r.unasked.Update(t.Context(), network); err != nil {
+		t.Fatal(err)
+	}
+	r.proxy.Reset()
+	r.uninstall()
+	for _, ref := range called {
+		if r.get(ref) != nil {
+			t.Errorf("%s is left and nobody answers it", ref)
+		}
+	}
+	gone := ""
+	for _, q := range r.proxy.Requests() {
+		switch {
+		case !proxy.Writes(q):
+		case strings.HasSuffix(q.Resource, "webhookconfigurations"):
+			if q.Verb != "delete" {
+				t.Errorf("removal asks for %s %s %s", q.Verb, q.Resource, q.Name)
+			}
+			if gone != "" {
+				t.Errorf("%s %s goes after %s, which may be what answers it", q.Resource, q.Name, gone)
+			}
+		case q.Verb == "delete" && q.Group != "admissionregistration.k8s.io": // policies answer nobody
+			gone = q.Resource + " " + q.Name
+		}
+	}
+	if gone == "" {
+		t.Error("removal deletes nothing")
+	}
+}
+
 func TestWhatAConfigurationLeftBehindIsSwept(t *testing.T) {
 	r := newRig(t)
 	r.configure(func(*sriovv1.SriovOperatorConfigSpec) {})

@@ -62,6 +62,10 @@ type rig struct {
 	unasked client.Client
 	ns      string
 	proxy   *proxy.Proxy
+	// through leads to the API server as the operator.
+	through *rest.Config
+	// stop ends the operator as the end of its pod does.
+	stop    func()
 	refused refusals
 	levels  chan int
 }
@@ -105,10 +109,10 @@ func newRig(t *testing.T, rules ...proxy.Rule) *rig {
 		r.create(o.(client.Object))
 		t.Cleanup(func() { _ = r.api.Delete(context.WithoutCancel(t.Context()), o.(client.Object)) })
 	}
-	through := c.Behind(t, r.proxy)
-	through.BearerToken = c.ServiceAccount(t, r.ns, install.Name, "").BearerToken
-	through.WrapTransport = r.refused.wrap
-	r.operate(through)
+	r.through = c.Behind(t, r.proxy)
+	r.through.BearerToken = c.ServiceAccount(t, r.ns, install.Name, "").BearerToken
+	r.through.WrapTransport = r.refused.wrap
+	r.operate()
 	return r
 }
 
@@ -125,14 +129,14 @@ func (r *rig) settings() operand.Settings {
 
 // operate runs the operator until the end of the test, when what it has deployed goes, and
 // it has been refused nothing.
-func (r *rig) operate(through *rest.Config) {
+func (r *rig) operate() {
 	r.t.Helper()
 	scheme, err := kube.Scheme()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	again := true
-	mgr, err := ctrl.NewManager(through, ctrl.Options{
+	mgr, err := ctrl.NewManager(r.through, ctrl.Options{
 		Scheme: scheme, Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: &again},
 		Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{r.ns: {}}, DefaultTransform: cache.TransformStripManagedFields()},
 	})
@@ -154,13 +158,16 @@ func (r *rig) operate(through *rest.Config) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
-	r.t.Cleanup(func() {
-		r.proxy.Script()
-		r.uninstall()
+	r.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
 			r.t.Errorf("the operator ended with %v", err)
 		}
+	})
+	r.t.Cleanup(func() {
+		r.proxy.Script()
+		r.uninstall()
+		r.stop()
 		r.refused.mu.Lock()
 		defer r.refused.mu.Unlock()
 		for _, request := range r.refused.all {

@@ -424,10 +424,10 @@ func TestCRDsShowTheColumnsThatPeopleKnow(t *testing.T) {
 	reason := column{Name: "Reason", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].reason`}
 	age := column{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"}
 	want := map[string][]column{
-		"OVSNetwork":          {ready, age, reason},
-		"SriovIBNetwork":      {ready, age, reason},
-		"SriovNetwork":        {ready, age, reason},
-		"SriovOperatorConfig": {ready, age, reason},
+		"OVSNetwork":          {ready, reason, age},
+		"SriovIBNetwork":      {ready, reason, age},
+		"SriovNetwork":        {ready, reason, age},
+		"SriovOperatorConfig": {ready, reason, age},
 		"SriovNetworkNodePolicy": {
 			{Name: "Priority", Type: "integer", JSONPath: ".spec.priority"},
 			{Name: "Resource", Type: "string", JSONPath: ".spec.resourceName"},

@@ -25,7 +25,7 @@ import (
 const notYet = "[{type: Ready, status: 'False', reason: %s, message: %s, lastTransitionTime: '2026-01-01T00:00:00Z'}]"
 
 // shown are objects that are not done, and what an administrator sees of them: what is after | only with -o wide.
-// Age is left out.
+// Age comes last, as kubectl has it, and is left out.
 var shown = []struct{ kind, plural, spec, status, want string }{
 	{
 		"SriovNetworkNodePolicy", "sriovnetworknodepolicies", "{resourceName: vfs, numVfs: 4, nodeSelector: {}, nicSelector: {vendor: '15b3'}}",
@@ -150,6 +150,9 @@ func table(t *testing.T, c *kube.Cluster, namespace, plural string) metav1.Table
 // columns are a table in text; those that are shown with -o wide alone come last.
 func columns(t *testing.T, all metav1.Table) string {
 	t.Helper()
+	if last := all.ColumnDefinitions[len(all.ColumnDefinitions)-1]; last.Name != "Age" || last.Priority != 0 {
+		t.Errorf("the last column is %s, want Age", last.Name)
+	}
 	lines := make([]string, 1+len(all.Rows))
 	for wide := range int32(2) {
 		if wide == 1 {

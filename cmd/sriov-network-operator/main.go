@@ -8,13 +8,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -39,21 +35,13 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/operator/nodepolicy"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/operatorconfig"
 	"github.com/kubeovn/sriov-network-operator/internal/operator/pluginconfig"
+	"github.com/kubeovn/sriov-network-operator/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
-	err := start(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "sriov-network-operator:", err)
-		os.Exit(1)
-	}
+	os.Exit(program.Run(context.Background(), "sriov-network-operator", os.Stderr, func(ctx context.Context) error {
+		return start(ctx, os.Args[1:])
+	}))
 }
 
 // start reads the options and runs the operator until the context ends, or does what its

@@ -47,7 +47,7 @@ type rig struct {
 	proxy     *proxy.Proxy
 	settings  operand.Settings
 	mounted   *mounted
-	program   *program
+	program   *running
 	told      *told
 	// shift is how far the clock of who keeps certificates is off.
 	shift atomic.Int64

@@ -200,8 +200,8 @@ func (m *mounted) replace(s *corev1.Secret) {
 	}
 }
 
-// program is a webhook that runs for one test.
-type program struct {
+// running is a webhook that runs for one test.
+type running struct {
 	t    *testing.T
 	url  string
 	stop func()
@@ -209,14 +209,14 @@ type program struct {
 }
 
 // start runs the webhook; what it would read is asked of api.
-func serve(t *testing.T, api *rest.Config, m *mounted, o options) *program {
+func serve(t *testing.T, api *rest.Config, m *mounted, o options) *running {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	p := &program{t: t, url: "https://" + listener.Addr().String(), stop: stop, done: make(chan error, 1)}
+	p := &running{t: t, url: "https://" + listener.Addr().String(), stop: stop, done: make(chan error, 1)}
 	o.CertFile, o.KeyFile, o.MinVersion = m.file("tls.crt"), m.file("tls.key"), tls.VersionTLS12
 	go func() { p.done <- run(ctx, api, listener, o, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(stop)
@@ -236,7 +236,7 @@ func client(s *corev1.Secret, server string) *http.Client {
 }
 
 // get is the status of a path, or the error.
-func (p *program) get(c *http.Client, path string) (int, error) {
+func (p *running) get(c *http.Client, path string) (int, error) {
 	p.t.Helper()
 	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path, nil)
 	if err != nil {
@@ -250,7 +250,7 @@ func (p *program) get(c *http.Client, path string) (int, error) {
 }
 
 // review asks about a policy.
-func (p *program) review(c *http.Client) (*admissionv1.AdmissionResponse, error) {
+func (p *running) review(c *http.Client) (*admissionv1.AdmissionResponse, error) {
 	p.t.Helper()
 	object := `{"metadata":{"namespace":"kube-system","name":"p"},"spec":{"resourceName":"vfs","numVfs":1,"nicSelector":{"pfNames":["ens1"]}}}`
 	body, err := json.Marshal(admissionv1.AdmissionReview{

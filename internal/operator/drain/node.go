@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/rollout"
 )
 
@@ -272,7 +273,7 @@ func sinceOr(state client.Object, or time.Time) time.Time {
 // say writes the marks that differ, unless somebody else has changed the node state
 // since it was read: that is a conflict. The state is then the one that was written.
 func (r *reconciler) say(ctx context.Context, state *sriovv1.SriovNetworkNodeState, m marks) error {
-	want := map[string]string{sriovv1.AnnotationDrainMessage: clip(m.message)}
+	want := map[string]string{sriovv1.AnnotationDrainMessage: speech.Note(m.message)}
 	if m.held != "" {
 		want[sriovv1.AnnotationCurrentState] = m.held
 	}

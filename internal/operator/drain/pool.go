@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/rollout"
 )
 
@@ -91,7 +92,7 @@ func (r *reconciler) reconcilePool(ctx context.Context, request reconcile.Reques
 	r.told.note(&pool, after)
 	was, is := meta.FindStatusCondition(before.Conditions, sriovv1.ConditionReady), meta.FindStatusCondition(after.Conditions, sriovv1.ConditionReady)
 	if is.Status == metav1.ConditionFalse && (was == nil || was.Reason != is.Reason) {
-		r.recorder.Eventf(&pool, nil, corev1.EventTypeWarning, is.Reason, "StatusChange", "%s", clip(is.Message))
+		r.recorder.Eventf(&pool, nil, corev1.EventTypeWarning, is.Reason, "StatusChange", "%s", speech.Note(is.Message))
 	}
 	return reconcile.Result{}, nil
 }

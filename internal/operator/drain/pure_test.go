@@ -233,10 +233,3 @@ func TestWhatAPoolIsTold(t *testing.T) {
 		})
 	}
 }
-
-func TestALongMessageIsClippedBetweenCharacters(t *testing.T) {
-	got := clip(strings.Repeat("ä", maxNote))
-	if len(got) > maxNote || !strings.HasSuffix(got, "ä…") {
-		t.Errorf("clipped to %d bytes, ending in %q", len(got), got[len(got)-6:])
-	}
-}

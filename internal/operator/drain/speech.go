@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/rollout"
 )
 
@@ -19,24 +20,12 @@ const (
 	actionComplete = "CompleteDrain"
 )
 
-// maxNote is the longest note of an event (events.k8s.io/v1), in bytes, and the longest
-// message on a node.
-const maxNote = 1024
-
 // maxNames is how many of a list are told.
 const maxNames = 5
 
 // tell makes an event about a node.
 func (r *reconciler) tell(state client.Object, kind, action, format string, args ...any) {
-	r.recorder.Eventf(state, nil, kind, eventReason, action, "%s", clip(fmt.Sprintf(format, args...)))
-}
-
-// clip shortens a text to what may be told.
-func clip(text string) string {
-	if len(text) <= maxNote {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxNote-len("…")], "") + "…"
+	r.recorder.Eventf(state, nil, kind, eventReason, action, "%s", speech.Note(fmt.Sprintf(format, args...)))
 }
 
 // some is the beginning of a list, and how many more there are.

@@ -10,11 +10,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	render "github.com/kubeovn/sriov-network-operator/internal/render/network"
 )
 
@@ -108,7 +108,7 @@ func decide(wanted render.NetworkAttachmentDefinition, found *render.NetworkAtta
 			"delete or rename it, or hand it over with the annotation %s: %s", where, sriovv1.AnnotationOwnerRef, ours)}
 	default:
 		return decision{stop, invalid("NetworkAttachmentDefinition %s belongs to %s and is left alone; rename one of the two networks",
-			where, clip(owner, 300))}
+			where, speech.Clip(owner, 300))}
 	}
 }
 
@@ -173,17 +173,4 @@ func places(a asked, operatorNamespace string) []string {
 		return []string{now, last}
 	}
 	return []string{now}
-}
-
-// clip cuts a text after at most so many bytes, between characters.
-func clip(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const mark = "…"
-	cut := limit - len(mark)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + mark
 }

@@ -4,10 +4,8 @@
 package network
 
 import (
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -151,18 +149,6 @@ func TestWhatWasSaidCountsUntilTheObjectIsNewer(t *testing.T) {
 	v.forget(here)
 	if v.last(here, at("9")) != nil {
 		t.Error("what was said of a network that is gone is remembered")
-	}
-}
-
-func TestLongTextIsCutBetweenCharacters(t *testing.T) {
-	for limit := 4; limit < 20; limit++ {
-		got := clip(strings.Repeat("ä", 12), limit)
-		if len(got) > limit || !utf8.ValidString(got) {
-			t.Errorf("at %d: %q has %d bytes", limit, got, len(got))
-		}
-	}
-	if got := clip("short", 5); got != "short" {
-		t.Errorf("got %q", got)
 	}
 }
 

@@ -19,14 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
-)
-
-const (
-	// maxMessage is the longest message of a condition (metav1.Condition), in bytes
-	// to be safe.
-	maxMessage = 32768
-	// maxNote is the longest note of an event (events.k8s.io/v1), in bytes.
-	maxNote = 1024
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 )
 
 // voice tells the users of networks what became of them.
@@ -50,7 +43,7 @@ type utterance struct {
 // tell writes the condition Ready of a network unless it is there already, and
 // records an event if it says something new.
 func (v *voice) tell(ctx context.Context, t target, a asked, says verdict) error {
-	says.message = clip(says.message, maxMessage)
+	says.message = speech.Message(says.message)
 	before := v.last(t, a)
 	after := conditionAfter(before, says, a.object.GetGeneration(), metav1.NewTime(v.now()))
 	if before != nil && *before == after {
@@ -75,7 +68,7 @@ func (v *voice) tell(ctx context.Context, t target, a asked, says verdict) error
 	v.said[t] = said
 	v.mu.Unlock()
 	if before == nil || before.Status != after.Status || before.Reason != after.Reason || before.Message != after.Message {
-		v.recorder.Eventf(a.object, nil, eventType(says), says.reason, "StatusChange", "%s", clip(says.message, maxNote))
+		v.recorder.Eventf(a.object, nil, eventType(says), says.reason, "StatusChange", "%s", speech.Note(says.message))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/claims"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 )
 
 // reconcileBasis makes a new basis once changes have come to rest, and lets every node
@@ -132,7 +133,7 @@ func (r *reconciler) complain(o objects, was, is *basis) {
 		}
 		i := slices.IndexFunc(o.configMaps, func(cm corev1.ConfigMap) bool { return cm.Name == c.ConfigMap })
 		if i >= 0 {
-			r.recorder.Eventf(&o.configMaps[i], nil, corev1.EventTypeWarning, c.Reason, "Read", "%s", c.Text)
+			r.recorder.Eventf(&o.configMaps[i], nil, corev1.EventTypeWarning, c.Reason, "Read", "%s", speech.Note(c.Text))
 		}
 	}
 }
@@ -248,7 +249,7 @@ func (r *reconciler) reconcileStatus(ctx context.Context, request reconcile.Requ
 		return reconcile.Result{}, err
 	}
 	for _, a := range announcements(policy.Status, status) {
-		r.recorder.Eventf(&policy, nil, corev1.EventTypeWarning, a.reason, "Render", "%s", a.text)
+		r.recorder.Eventf(&policy, nil, corev1.EventTypeWarning, a.reason, "Render", "%s", speech.Note(a.text))
 	}
 	return reconcile.Result{}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/fleet"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
@@ -30,7 +31,7 @@ func (b *basis) render(node nodestate.Node, state *sriovv1.SriovNetworkNodeState
 	}
 	r.summary = b.summarize(node, made.Trace, sync)
 	if sync == failed && made.Kept == "" {
-		r.summary.cause = shorten(state.Status.LastSyncError)
+		r.summary.cause = speech.Clip(state.Status.LastSyncError, maxCause)
 	}
 	return r, err
 }
@@ -93,11 +94,4 @@ func (b *basis) summarize(node nodestate.Node, trace nodestate.Trace, s standing
 		out.shares[t.Policy] = s
 	}
 	return out
-}
-
-func shorten(text string) string {
-	if len(text) <= maxCause {
-		return text
-	}
-	return text[:maxCause] + "…"
 }

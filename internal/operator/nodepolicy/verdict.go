@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
 	"github.com/kubeovn/sriov-network-operator/internal/render/nodestate"
 )
@@ -92,7 +93,7 @@ func (v verdict) status(policy *sriovv1.SriovNetworkNodePolicy, now metav1.Time)
 	out.MatchedNodeCount, out.MatchedPFCount = &v.nodes, &v.pfs
 	out.SyncedNodeCount, out.FailedNodeCount = &v.synced, &v.failed
 	ready := metav1.Condition{
-		Type: sriovv1.ConditionReady, Status: metav1.ConditionFalse, Reason: v.readyReason, Message: v.readyText,
+		Type: sriovv1.ConditionReady, Status: metav1.ConditionFalse, Reason: v.readyReason, Message: speech.Message(v.readyText),
 		ObservedGeneration: policy.Generation, LastTransitionTime: now,
 	}
 	if v.ready() {
@@ -103,7 +104,7 @@ func (v verdict) status(policy *sriovv1.SriovNetworkNodePolicy, now metav1.Time)
 		Message: "everything that the policy asks for stands", ObservedGeneration: policy.Generation, LastTransitionTime: now,
 	}
 	if v.conflict != "" {
-		conflicted.Status, conflicted.Reason, conflicted.Message = metav1.ConditionTrue, sriovv1.ReasonLostToOthers, v.conflict
+		conflicted.Status, conflicted.Reason, conflicted.Message = metav1.ConditionTrue, sriovv1.ReasonLostToOthers, speech.Message(v.conflict)
 	}
 	meta.SetStatusCondition(&out.Conditions, ready)
 	meta.SetStatusCondition(&out.Conditions, conflicted)

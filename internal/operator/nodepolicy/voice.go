@@ -22,6 +22,7 @@ import (
 	apply "github.com/kubeovn/sriov-network-operator/api/v1/applyconfiguration/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/claims"
 	"github.com/kubeovn/sriov-network-operator/internal/fleet"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 )
 
 // complaintsManager is who writes the conditions about ConfigMaps, as the API records it.
@@ -59,14 +60,7 @@ func sentences(complaints []fleet.Complaint) string {
 	if more := len(complaints) - len(all); more > 0 {
 		all = append(all, fmt.Sprintf("and %d more", more))
 	}
-	return strings.ToValidUTF8(clip(strings.Join(all, "; "), maxComplaint), "")
-}
-
-func clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return text[:most] + "…"
+	return strings.ToValidUTF8(speech.Clip(strings.Join(all, "; "), maxComplaint), "")
 }
 
 // tellNode makes the condition about ConfigMaps of a node state say what is wrong with the

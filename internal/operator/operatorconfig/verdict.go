@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
@@ -148,7 +149,7 @@ func statusOf(before sriovv1.SriovOperatorConfigStatus, generation int64, verdic
 		served.Status, served.Reason, served.Message = metav1.ConditionFalse, sriovv1.ReasonKindMissing, "missing: "+missing
 	}
 	for _, c := range append(said, served) {
-		c.Message = clip(c.Message, maxMessage)
+		c.Message = speech.Message(c.Message)
 		c.ObservedGeneration, c.LastTransitionTime = generation, now
 		if was := meta.FindStatusCondition(before.Conditions, c.Type); was != nil && was.Status == c.Status {
 			c.LastTransitionTime = was.LastTransitionTime

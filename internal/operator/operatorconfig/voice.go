@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,14 +22,7 @@ import (
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	apply "github.com/kubeovn/sriov-network-operator/api/v1/applyconfiguration/api/v1"
-)
-
-const (
-	// maxMessage is the longest message of a condition (metav1.Condition), in bytes to
-	// be safe.
-	maxMessage = 32768
-	// maxNote is the longest note of an event (events.k8s.io/v1), in bytes.
-	maxNote = 1024
+	"github.com/kubeovn/sriov-network-operator/internal/operator/speech"
 )
 
 // voice tells the users of the operator configuration what became of it.
@@ -98,15 +90,6 @@ func (v *voice) announce(config *sriovv1.SriovOperatorConfig, before, after srio
 		if c.Status != metav1.ConditionTrue {
 			kind = corev1.EventTypeWarning
 		}
-		v.recorder.Eventf(config, nil, kind, c.Reason, "StatusChange", "%s", clip(c.Type+": "+c.Message, maxNote))
+		v.recorder.Eventf(config, nil, kind, c.Reason, "StatusChange", "%s", speech.Note(c.Type+": "+c.Message))
 	}
-}
-
-// clip cuts a text that is too long for where it goes.
-func clip(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const mark = "…"
-	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
 }

@@ -61,10 +61,8 @@ func Default() Table {
 	return t
 }
 
-// Shipped are the entries of the shipped list as the data of the ConfigMap
+// shippedEntries are the entries of the shipped list as the data of the ConfigMap
 // supported-nic-ids.
-func Shipped() map[string]string { return shippedEntries() }
-
 func shippedEntries() map[string]string {
 	entries := map[string]string{}
 	lines := bufio.NewScanner(strings.NewReader(shipped))

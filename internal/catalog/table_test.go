@@ -13,7 +13,7 @@ import (
 )
 
 func TestTheShippedListIsWhole(t *testing.T) {
-	table, problems := Parse(Shipped())
+	table, problems := Parse(shippedEntries())
 	if len(problems) != 0 {
 		t.Fatalf("the shipped list has problems: %v", problems)
 	}
@@ -126,7 +126,7 @@ func TestVFDevicesAreSortedWithoutDoubles(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for key, value := range Shipped() {
+	for key, value := range shippedEntries() {
 		f.Add(key, value)
 	}
 	f.Add("", "a b c")

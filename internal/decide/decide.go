@@ -44,11 +44,6 @@ const (
 	Spent
 )
 
-// Needs are all needs, in order.
-func Needs() []Need {
-	return []Need{Nothing, Quiet, Free, Exposed, Held, Overdue, Unknown, Blind, Foreign, Occupied, Restart, Cooling, Spent}
-}
-
 // String is the need in one word.
 func (n Need) String() string {
 	switch n {

@@ -46,26 +46,12 @@ type Option func(*clone.Spec)
 // forty seconds under emulation.
 func Cmdline(words string) Option { return func(s *clone.Spec) { s.Cmdline = words } }
 
-// Cards sets the number of igb cards and of the ports on each, two and two by
-// default. Card c has bus c+1 and its ports are its functions: 0000:01:00.0 is
-// the first. The first use of any numbers boots and saves such a machine.
-func Cards(cards, ports int) Option {
-	return func(s *clone.Spec) { s.Cards, s.Ports = cards, ports }
-}
-
-// Memory sets the guest's memory, 1024 MiB by default. The first use of any
-// size boots and saves such a machine.
-func Memory(mebibytes int) Option { return func(s *clone.Spec) { s.MemoryMiB = mebibytes } }
-
 // Hostname sets the guest's host name, which is vm by default.
 func Hostname(name string) Option { return func(s *clone.Spec) { s.Hostname = name } }
 
 // Forward lets the guest reach one TCP address of the host, at ForwardAddress.
 // Without it the guest reaches nothing outside.
 func Forward(address string) Option { return func(s *clone.Spec) { s.Forward = address } }
-
-// ColdBoot boots the machine from its disk instead of restoring a snapshot.
-func ColdBoot() Option { return func(s *clone.Spec) { s.Boot = clone.BootCold } }
 
 // VM is a running machine.
 type VM struct {
@@ -155,15 +141,6 @@ func (v *VM) Push(ctx context.Context, from, to string) error {
 // WriteFile writes a file of the guest, whose folder exists, as Push does.
 func (v *VM) WriteFile(ctx context.Context, path string, mode fs.FileMode, content []byte) error {
 	return v.machine.Push(ctx, path, mode, bytes.NewReader(content))
-}
-
-// Pull copies a file of the guest to a path of the host.
-func (v *VM) Pull(ctx context.Context, from, to string) error {
-	content, err := v.ReadFile(ctx, from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o644)
 }
 
 // ReadFile returns the content of a guest's file. It reads files of /proc and

@@ -53,19 +53,6 @@ func Open(name string) (host.Reader, error) {
 	return r, nil
 }
 
-// Read loads a capture from a tar stream, which may be compressed with gzip.
-func Read(r io.Reader) (host.Reader, error) {
-	l := newLoader()
-	if err := l.tar(r); err != nil {
-		return host.Reader{}, fmt.Errorf("read capture: %w", err)
-	}
-	out, err := l.reader()
-	if err != nil {
-		return host.Reader{}, fmt.Errorf("read capture: %w", err)
-	}
-	return out, nil
-}
-
 // loader builds a recorded machine from entries in any order.
 type loader struct {
 	entries   int

@@ -102,8 +102,8 @@ func TestTheRootMustBeAnAbsoluteDirectory(t *testing.T) {
 		if _, err := New(root); err == nil {
 			t.Errorf("New(%q) opened it", root)
 		}
-		if _, err := Reader(root); err == nil {
-			t.Errorf("Reader(%q) opened it", root)
+		if _, err := New(root); err == nil {
+			t.Errorf("New(%q) opened it", root)
 		}
 	}
 }

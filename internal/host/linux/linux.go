@@ -14,19 +14,10 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 )
 
-// Reader opens the machine whose root directory is root for looking: "/", or the
-// place where a container has the host's root, with the host's /sys below it.
-// Netlink speaks of the network namespace of the calling thread.
-func Reader(root string) (host.Reader, error) {
-	root, err := rootDir(root)
-	if err != nil {
-		return host.Reader{}, err
-	}
-	return reader(root, newFamilies()), nil
-}
-
-// New opens the machine for looking and changing. Nothing is held open, so there
-// is nothing to close.
+// New opens the machine whose root directory is root for looking and changing: "/", or the
+// place where a container has the host's root, with the host's /sys below it. Netlink
+// speaks of the network namespace of the calling thread. Nothing is held open, so there is
+// nothing to close.
 func New(root string) (host.Host, error) {
 	root, err := rootDir(root)
 	if err != nil {

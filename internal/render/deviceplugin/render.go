@@ -40,10 +40,6 @@ type Result struct {
 	Notes []Note
 }
 
-// Empty reports whether there is nothing to advertise, and so no reason to run the
-// plugin on the node.
-func (r Result) Empty() bool { return len(r.Config.Resources) == 0 }
-
 // Note says what of a policy could not be given to the plugin, and why.
 type Note struct {
 	Policy string

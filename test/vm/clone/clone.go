@@ -19,24 +19,11 @@ import (
 	"github.com/kubeovn/sriov-network-operator/test/vm/machine"
 )
 
-// Boot says how a machine comes up.
-type Boot string
-
-// The ways. A restored machine is there in two seconds; a cold one boots for
-// half a minute under emulation.
-const (
-	BootRestored Boot = "restored"
-	BootCold     Boot = "cold"
-)
-
 // Spec describes a machine. Its zero value is the default one.
 type Spec struct {
-	Cards, Ports int    // igb cards, and ports on each; 0 takes the default of two
-	MemoryMiB    int    // 0 takes the default of 1024
-	Cmdline      string // words added to the kernel's command line; only with BootRestored
-	Hostname     string // empty keeps "vm"
-	Forward      string // TCP address of the host that the guest reaches at machine.ForwardAddress; empty is none
-	Boot         Boot   // empty is BootRestored
+	Cmdline  string // words added to the kernel's command line
+	Hostname string // empty keeps "vm"
+	Forward  string // TCP address of the host that the guest reaches at machine.ForwardAddress; empty is none
 }
 
 // startTime is how long a machine may take from its start until its agent answers.
@@ -65,11 +52,12 @@ func Start(ctx context.Context, b image.Builder, s Spec) (*Clone, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := machine.Config{Hardware: s.hardware(verdict.Accel), Network: s.network(disk)}
-	backing, err := s.from(ctx, b, disk, &config)
+	config := machine.Config{Hardware: machine.DefaultHardware(verdict.Accel), Network: s.network(disk)}
+	snapshot, err := b.Snapshot(ctx, config.Hardware, s.Cmdline)
 	if err != nil {
 		return nil, err
 	}
+	config.State = snapshot.State
 	dir, err := newFolder()
 	if err != nil {
 		return nil, err
@@ -77,28 +65,11 @@ func Start(ctx context.Context, b image.Builder, s Spec) (*Clone, error) {
 	config.Dir, config.Root = dir, filepath.Join(dir, "root.qcow2")
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the machine did not come up within %v", startTime))
 	defer cancel()
-	m, err := up(ctx, config, backing, s)
+	m, err := up(ctx, config, snapshot.Root, s)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &Clone{Machine: m, dir: dir}, nil
-}
-
-// from completes a configuration with what to start from, and returns the
-// backing file of the root disk.
-func (s Spec) from(ctx context.Context, b image.Builder, disk image.Disk, c *machine.Config) (backing string, err error) {
-	if s.Boot == BootCold {
-		if s.Cmdline != "" {
-			return "", errors.New("a cold boot takes the disk's kernel command line: leave Cmdline empty or restore")
-		}
-		return disk.Root, nil
-	}
-	snapshot, err := b.Snapshot(ctx, c.Hardware, s.Cmdline)
-	if err != nil {
-		return "", err
-	}
-	c.State = snapshot.State
-	return snapshot.Root, nil
 }
 
 func up(ctx context.Context, config machine.Config, backing string, s Spec) (*machine.Machine, error) {
@@ -110,14 +81,11 @@ func up(ctx context.Context, config machine.Config, backing string, s Spec) (*ma
 		return nil, err
 	}
 	err = m.Greet(s.Hostname)
-	if err == nil && config.State != "" {
+	if err == nil {
 		err = m.Resume(ctx)
 	}
 	if err == nil {
 		_, err = m.AwaitAgent(ctx, "")
-	}
-	if err == nil && config.State == "" {
-		err = m.AwaitSystem(ctx)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\nthe console ended with:\n%s", err, m.Console(25))
@@ -125,20 +93,6 @@ func up(ctx context.Context, config machine.Config, backing string, s Spec) (*ma
 		return nil, err
 	}
 	return m, nil
-}
-
-func (s Spec) hardware(accel machine.Accel) machine.Hardware {
-	h := machine.DefaultHardware(accel)
-	if s.Cards != 0 {
-		h.Cards = s.Cards
-	}
-	if s.Ports != 0 {
-		h.Ports = s.Ports
-	}
-	if s.MemoryMiB != 0 {
-		h.MemoryMiB = s.MemoryMiB
-	}
-	return h
 }
 
 func (s Spec) network(disk image.Disk) machine.Network {

@@ -171,22 +171,12 @@ func TestTheOperatorWaitsForItsKindsThenWorksAndHandsOver(t *testing.T) {
 // install installs the operator as a person would, in another namespace than the usual.
 func install(t *testing.T, cluster *kube.Cluster, ns string) {
 	t.Helper()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
 	folder := t.TempDir()
-	deploy, err := filepath.Rel(folder, filepath.Join(here, "../../deploy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: " + ns + "\nresources: [" + deploy + "]\n"
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	deploy := toDeploy(t, folder)
+	kustomization(t, folder, "namespace: "+ns, "resources: ["+deploy+"]")
 	// The CRDs are there already; who applies them owns them from now on.
 	cluster.Kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", folder)
-	cluster.Kubectl(t, "apply", "--server-side", "-n", ns, "-f", filepath.Join(here, "../../deploy/sriov-operator-config-default.yaml"))
+	cluster.Kubectl(t, "apply", "--server-side", "-n", ns, "-f", filepath.Join(folder, deploy, "sriov-operator-config-default.yaml"))
 }
 
 // refusals are the requests that the API server refused for want of a right.

@@ -139,17 +139,15 @@ const (
 )
 
 func draw(t *rapid.T, label string, d detail) desired.Node {
-	kinds := []struct {
-		addr      string
-		most      int
-		switchdev bool
-	}{{"0000:5f:00.0", 8, true}, {"0000:5f:00.1", 8, true}, {"0000:86:00.0", 8, true}, {"0000:01:00.0", 7, false}}
+	kinds := []kind{
+		{"0000:5f:00.0", 8, true, true}, {"0000:5f:00.1", 8, true, true}, {"0000:86:00.0", 8, true, false}, {"0000:01:00.0", 7, false, false},
+	}
 	var pfs []desired.PF
 	for _, k := range kinds {
 		if !rapid.Bool().Draw(t, label+" wants "+k.addr) {
 			continue
 		}
-		pfs = append(pfs, wish(t, label+" "+k.addr, k.addr, k.most, k.switchdev, d))
+		pfs = append(pfs, wish(t, label+" "+k.addr, k, d))
 	}
 	node, rejected := desired.New(pfs, "")
 	if len(rejected) > 0 {
@@ -158,16 +156,23 @@ func draw(t *rapid.T, label string, d detail) desired.Node {
 	return node
 }
 
-func wish(t *rapid.T, label, addr string, most int, switchdev bool, d detail) desired.PF {
-	at, err := hw.ParsePCIAddr(addr)
+// kind is what can be asked of a PF of the machine above.
+type kind struct {
+	addr            string
+	most            int
+	switchdev, vdpa bool
+}
+
+func wish(t *rapid.T, label string, k kind, d detail) desired.PF {
+	at, err := hw.ParsePCIAddr(k.addr)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	pf := desired.PF{
-		Addr: at, NumVFs: rapid.IntRange(0, most).Draw(t, label+" numVfs"),
+		Addr: at, NumVFs: rapid.IntRange(0, k.most).Draw(t, label+" numVfs"),
 		MTU: rapid.SampledFrom([]int{0, 0, 1500, 4000, 9000}).Draw(t, label+" mtu"),
 	}
-	if switchdev && rapid.Bool().Draw(t, label+" switchdev") {
+	if k.switchdev && rapid.Bool().Draw(t, label+" switchdev") {
 		pf.Eswitch = hw.EswitchSwitchdev
 	}
 	for first := 0; first < pf.NumVFs; {
@@ -181,6 +186,9 @@ func wish(t *rapid.T, label, addr string, most int, switchdev bool, d detail) de
 			}
 			if d == complete && g.Driver != desired.VFIO && g.MTU == 0 {
 				g.MTU = 1500
+			}
+			if k.vdpa && pf.Eswitch == hw.EswitchSwitchdev && g.Driver != desired.VFIO {
+				g.VDPA = rapid.SampledFrom([]hw.VDPAType{hw.VDPANone, hw.VDPAVhost, hw.VDPAVirtio}).Draw(t, label+" vdpa")
 			}
 			pf.Groups = append(pf.Groups, g)
 		}

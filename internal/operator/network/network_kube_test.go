@@ -142,7 +142,7 @@ func TestANetworkOfATenantCannotReachAnotherNamespace(t *testing.T) {
 	}
 }
 
-func TestANetworkMovesAsOftenAsItIsAsked(t *testing.T) {
+func TestW14ANetworkMovesAsOftenAsItIsAsked(t *testing.T) {
 	r := start(t, plane.Cluster(t))
 	a, b := r.cluster.Namespace(t), r.cluster.Namespace(t)
 	n := r.sriov("net", func(s *sriovv1.SriovNetworkSpec) { s.NetworkNamespace = a })
@@ -204,7 +204,7 @@ func (r *rig) createAgain(name string) {
 	eventually(r.t, func() error { return r.client.Create(r.t.Context(), namespaceNamed(name)) })
 }
 
-func TestAnAttachmentOfSomebodyElseIsLeftAlone(t *testing.T) {
+func TestW15AnAttachmentOfSomebodyElseIsLeftAlone(t *testing.T) {
 	r := start(t, plane.Cluster(t))
 	where := r.cluster.Namespace(t)
 	theirs := map[string]*render.NetworkAttachmentDefinition{
@@ -251,7 +251,7 @@ func TestAnAttachmentThatSaysTheSameIsAdopted(t *testing.T) {
 	}
 }
 
-func TestAnEditedOrDeletedAttachmentIsRestoredAndWhatOthersAddedStays(t *testing.T) {
+func TestW17AnEditedOrDeletedAttachmentIsRestoredAndWhatOthersAddedStays(t *testing.T) {
 	r := start(t, plane.Cluster(t))
 	where := r.cluster.Namespace(t)
 	n := r.sriov("net", func(s *sriovv1.SriovNetworkSpec) { s.NetworkNamespace = where })
@@ -329,7 +329,7 @@ func TestTheKindOfAttachmentsMayComeAndGoAndComeAgain(t *testing.T) {
 	with()
 }
 
-func TestHostileTextCannotEscapeItsField(t *testing.T) {
+func TestW18HostileTextCannotEscapeItsField(t *testing.T) {
 	r := start(t, plane.Cluster(t))
 	victim := r.cluster.Namespace(t)
 	// Well-formed text stays a value of its field, whatever it says.

@@ -534,6 +534,71 @@ func TestD22ABrokenKeyOfSriovConfigMapKeepsWhatWasGood(t *testing.T) {
 	tells("nothing", "nothing", "False BadKey: ConfigMap sriov-configmap, key default, line 1")
 }
 
+// Who takes an entry away takes its VFs away, and no restart is needed for any of it.
+func TestD22AKeyThatGoesLeavesItsNodeToTheDefaultAndThenAlone(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	one, two := o.node("a"), o.node("b")
+	o.publish(one, nic(0), nic(1))
+	o.publish(two, nic(0), nic(1))
+	entry := func(nic string, vfs int) string {
+		return fmt.Sprintf("- nicName: %s\n  numVfs: %d\n  resourceName: claimed\n", nic, vfs)
+	}
+	cm := &corev1.ConfigMap{ObjectMeta: o.meta(sriovv1.ConfigMapSriovConfig), Data: map[string]string{
+		one: "interfaces:\n" + entry("ens1f0", 3) + entry("ens1f1", 4), "default": "interfaces:\n" + entry("ens1f0", 2),
+	}}
+	o.create(cm)
+	o.awaitVFs(one, 3, 4)
+	o.awaitVFs(two, 2)
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data[one] = "interfaces:\n" + entry("ens1f1", 4) })
+	o.awaitVFs(one, 4)
+	edit(o, cm, func(c *corev1.ConfigMap) { delete(c.Data, one) })
+	o.awaitVFs(one, 2)
+	edit(o, cm, func(c *corev1.ConfigMap) { delete(c.Data, "default"); c.Data[two] = "interfaces:\n" + entry("ens1f1", 5) })
+	o.awaitVFs(one)
+	o.awaitVFs(two, 5)
+	if err := o.api.Delete(t.Context(), cm); err != nil {
+		t.Fatal(err)
+	}
+	o.awaitVFs(two)
+}
+
+// Both sources are one merge: at the same priority a policy object stands, and a higher
+// priority stands wherever it comes from.
+func TestD22APolicyWinsATieWithSriovConfigMapAndLosesToAHigherPriority(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	node := o.node("a")
+	o.publish(node, nic(0))
+	entry := func(priority int) map[string]string {
+		return map[string]string{node: fmt.Sprintf("interfaces:\n- {nicName: ens1f0, numVfs: 3, resourceName: claimed, eSwitchMode: switchdev, priority: %d}\n", priority)}
+	}
+	cm := &corev1.ConfigMap{ObjectMeta: o.meta(sriovv1.ConfigMapSriovConfig), Data: entry(50)}
+	o.create(cm)
+	// Its name comes before any that the entries have.
+	p := o.policy("0", 50, 2, "ens1f0")
+	p.Spec.ResourceName = "wished"
+	o.create(p)
+	first := func(resource string, mode sriovv1.EswitchMode) {
+		t.Helper()
+		o.await("the spec", func() string {
+			state, err := o.get(node)
+			if err != nil || len(state.Spec.Interfaces) != 1 || len(state.Spec.Interfaces[0].VfGroups) != 1 {
+				return fmt.Sprintf("without its one group: %+v, %v", state.Spec.Interfaces, err)
+			}
+			got := state.Spec.Interfaces[0]
+			if got.VfGroups[0].ResourceName != resource || got.EswitchMode != mode {
+				return fmt.Sprintf("for %s in mode %q, want %s in mode %q", got.VfGroups[0].ResourceName, got.EswitchMode, resource, mode)
+			}
+			return ""
+		})
+	}
+	first("wished", "") // which is legacy
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data = entry(49) })
+	first("claimed", sriovv1.EswitchModeSwitchdev)
+	o.awaitCondition("0", sriovv1.ConditionReady, metav1.ConditionFalse, "LostToOthers")
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data = entry(51) })
+	first("wished", "") // which is legacy
+}
+
 func TestThePluginsConfigurationHasAKeyPerNodeAndTheLabelFollows(t *testing.T) {
 	o := newOperator(t, 0)
 	p := o.policy("p", 10, 2, "ens1f0")

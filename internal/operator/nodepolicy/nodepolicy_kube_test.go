@@ -534,6 +534,50 @@ func TestD22ABrokenKeyOfSriovConfigMapKeepsWhatWasGood(t *testing.T) {
 	tells("nothing", "nothing", "False BadKey: ConfigMap sriov-configmap, key default, line 1")
 }
 
+// An operator that starts has never seen what the key said before it broke.
+func TestD22AKeyThatBreaksWhileNoOperatorRunsTakesNothingFromItsNode(t *testing.T) {
+	o := newOperator(t, time.Hour)
+	one, two := o.node("a"), o.node("b")
+	o.publish(one, nic(0))
+	o.publish(two, nic(0))
+	entry := func(vfs int) string {
+		return fmt.Sprintf("interfaces:\n- nicName: ens1f0\n  numVfs: %d\n  resourceName: claimed\n", vfs)
+	}
+	cm := &corev1.ConfigMap{ObjectMeta: o.meta(sriovv1.ConfigMapSriovConfig), Data: map[string]string{one: entry(3), two: entry(2)}}
+	o.create(cm)
+	o.awaitVFs(one, 3)
+	o.awaitVFs(two, 2)
+	o.awaitQuiet()
+	before, err := o.get(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data[one], c.Data[two] = "interfaces: {nicName: [", entry(4) })
+	o.run(time.Hour)
+	o.awaitVFs(two, 4)
+	o.await("the condition", func() string {
+		state, err := o.get(one)
+		if err != nil {
+			return err.Error()
+		}
+		if c := meta.FindStatusCondition(state.Status.Conditions, sriovv1.ConditionConfigMapAccepted); c == nil || c.Reason != sriovv1.ReasonBadKey {
+			return fmt.Sprintf("%v", c)
+		}
+		return ""
+	})
+	o.awaitQuiet()
+	after, err := o.get(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before.Spec, after.Spec); diff != "" || before.Generation != after.Generation {
+		t.Errorf("the spec of the node with the broken key (-before +after):\n%s", diff)
+	}
+	edit(o, cm, func(c *corev1.ConfigMap) { c.Data[one] = entry(5) })
+	o.awaitVFs(one, 5)
+}
+
 // Who takes an entry away takes its VFs away, and no restart is needed for any of it.
 func TestD22AKeyThatGoesLeavesItsNodeToTheDefaultAndThenAlone(t *testing.T) {
 	o := newOperator(t, time.Hour)
@@ -553,7 +597,10 @@ func TestD22AKeyThatGoesLeavesItsNodeToTheDefaultAndThenAlone(t *testing.T) {
 	o.awaitVFs(one, 4)
 	edit(o, cm, func(c *corev1.ConfigMap) { delete(c.Data, one) })
 	o.awaitVFs(one, 2)
-	edit(o, cm, func(c *corev1.ConfigMap) { delete(c.Data, "default"); c.Data[two] = "interfaces:\n" + entry("ens1f1", 5) })
+	edit(o, cm, func(c *corev1.ConfigMap) {
+		delete(c.Data, "default")
+		c.Data[two] = "interfaces:\n" + entry("ens1f1", 5)
+	})
 	o.awaitVFs(one)
 	o.awaitVFs(two, 5)
 	if err := o.api.Delete(t.Context(), cm); err != nil {

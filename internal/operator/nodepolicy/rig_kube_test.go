@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,6 +47,10 @@ type operator struct {
 	proxy *proxy.Proxy
 	// metrics are the operator's.
 	metrics *prometheus.Registry
+	// through leads to the API server by the proxy.
+	through *rest.Config
+	// stop ends the operator and returns when it has ended.
+	stop func()
 }
 
 // newOperator starts an operator behind a proxy with rules. Its nodes carry a label with
@@ -52,43 +58,52 @@ type operator struct {
 func newOperator(t *testing.T, staleDelay time.Duration, rules ...proxy.Rule) *operator {
 	t.Helper()
 	cluster := plane.Cluster(t)
-	o := &operator{t: t, ns: cluster.Namespace(t), api: cluster.Client(), proxy: proxy.New(1, rules...), metrics: prometheus.NewRegistry()}
+	o := &operator{t: t, ns: cluster.Namespace(t), api: cluster.Client(), proxy: proxy.New(1, rules...)}
 	o.create(&sriovv1.SriovOperatorConfig{
 		ObjectMeta: o.meta(sriovv1.DefaultConfigName),
 		Spec:       sriovv1.SriovOperatorConfigSpec{ConfigDaemonNodeSelector: map[string]string{"test": o.ns}},
 	})
+	o.through = cluster.Behind(t, o.proxy)
+	o.run(staleDelay)
+	return o
+}
+
+// run runs the operator until stop or the end of the test.
+func (o *operator) run(staleDelay time.Duration) {
+	o.t.Helper()
 	scheme, err := kube.Scheme()
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	skip := true
-	mgr, err := ctrl.NewManager(cluster.Behind(t, o.proxy), ctrl.Options{
+	mgr, err := ctrl.NewManager(o.through, ctrl.Options{
 		Scheme: scheme, Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{o.ns: {}}},
 		Metrics: server.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: &skip},
 	})
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	plugins, err := pluginconfig.Add(mgr, pluginconfig.Options{Namespace: o.ns, Workers: 4, Now: time.Now})
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
+	o.metrics = prometheus.NewRegistry()
 	err = nodepolicy.Add(mgr, nodepolicy.Options{
 		Namespace: o.ns, StaleDelay: staleDelay, Workers: 4, Now: time.Now, Registry: o.metrics,
 	}, plugins)
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(o.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	o.stop = sync.OnceFunc(func() {
+		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the manager ended with %v", err)
+			o.t.Errorf("the manager ended with %v", err)
 		}
 	})
-	return o
+	o.t.Cleanup(o.stop)
 }
 
 // newOperatorThatHolds starts an operator that learns of the first change of a policy, and of

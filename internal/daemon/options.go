@@ -88,7 +88,7 @@ func (p Pace) withDefaults() Pace {
 	def(&p.Resync, 10*time.Minute)
 	// An mlx5 NIC takes half a second for each of up to hundreds of VFs.
 	def(&p.Step, 5*time.Minute)
-	def(&p.Report, 400*time.Millisecond)
+	def(&p.Report, time.Second)
 	def(&p.Later, 10*time.Minute)
 	def(&p.Leaving, time.Second)
 	def(&p.Patience, 2*time.Minute)

@@ -47,8 +47,8 @@ func (d *daemon) reportView(ctx context.Context, v *view, why reason.Reason, now
 	d.publish(ctx, d.status(v, steps, why, now))
 }
 
-// reportRun reports how far the plan is that is being carried out, a few times a second
-// at most.
+// reportRun reports how far the plan is that is being carried out, once in Pace.Report:
+// each report costs the processor that makes the VFs several milliseconds.
 func (d *daemon) reportRun(ctx context.Context, now time.Time) {
 	d.wake = d.report.due
 	if now.Before(d.report.due) || d.state == nil {

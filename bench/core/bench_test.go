@@ -71,7 +71,7 @@ func BenchmarkDevicePlugin(b *testing.B) {
 					r := deviceplugin.Render(deviceplugin.Input{
 						Policies: parsed, Labels: n.Labels, Inventory: n.inventory, Desired: wishes[i], NICs: nics,
 					})
-					if text, err := r.Config.JSON(); err != nil || r.Empty() || text == "" {
+					if text, err := r.Config.JSON(); err != nil || len(r.Config.Resources) == 0 || text == "" {
 						b.Fatalf("%s has no configuration: %v", n.Name, err)
 					}
 				}

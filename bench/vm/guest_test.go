@@ -63,9 +63,9 @@ type guest struct {
 
 func start(b *testing.B, options ...vm.Option) guest {
 	b.Helper()
-	// The rig's guests keep time in a way that survives a lost interrupt and rounds
-	// every sleep up to 4 ms; what is measured sleeps as on any machine.
-	options = append(options, vm.Cmdline("nohz=on highres=on"))
+	// The rig's guests round every sleep up to 4 ms; what is measured sleeps as on any
+	// machine. Their periodic timer stays: without it a guest may stand still.
+	options = append(options, vm.Cmdline("highres=on"))
 	g := guest{VM: vm.Start(b, options...), b: b}
 	for path, pkg := range map[string]string{tool: "cmd/kubectl-sriov", floor: "bench/vm/floor", stopwatch: "bench/vm/stopwatch"} {
 		if err := g.Push(b.Context(), vm.Build(b, module+pkg), path); err != nil {

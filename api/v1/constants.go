@@ -83,7 +83,7 @@ const (
 // Annotations.
 const (
 	// AnnotationNodeDrain on a Node is what its daemon asks for: Idle, Drain_Required or Reboot_Required.
-	// On a MachineConfigPool (OpenShift) it is Idle or Paused.
+	// On a MachineConfigPool (OpenShift) the existing operator says Idle or Paused with it; this one pauses none.
 	AnnotationNodeDrain = "sriovnetwork.openshift.io/state"
 	// AnnotationDesiredState on a SriovNetworkNodeState repeats what the daemon asks for, for external drainers.
 	AnnotationDesiredState = "sriovnetwork.openshift.io/desired-state"
@@ -139,7 +139,7 @@ const (
 	Draining = "Draining"
 	// DrainComplete: the node is free and may be changed.
 	DrainComplete = "DrainComplete"
-	// MachineConfigPoolPaused: the MachineConfigPool was paused for a drain (OpenShift).
+	// MachineConfigPoolPaused: the existing operator paused the MachineConfigPool for a drain (OpenShift).
 	MachineConfigPoolPaused = "Paused"
 )
 

@@ -63,9 +63,6 @@ type guest struct {
 
 func start(b *testing.B, options ...vm.Option) guest {
 	b.Helper()
-	// The rig's guests round every sleep up to 4 ms; what is measured sleeps as on any
-	// machine. Their periodic timer stays: without it a guest may stand still.
-	options = append(options, vm.Cmdline("highres=on"))
 	g := guest{VM: vm.Start(b, options...), b: b}
 	for path, pkg := range map[string]string{tool: "cmd/kubectl-sriov", floor: "bench/vm/floor", stopwatch: "bench/vm/stopwatch"} {
 		if err := g.Push(b.Context(), vm.Build(b, module+pkg), path); err != nil {

@@ -257,36 +257,59 @@ func put(ctx context.Context, api client.Client, node *corev1.Node, state *sriov
 	return api.Status().Update(ctx, state)
 }
 
-func TestWatchEndsWhenNothingIsPendingAnyMore(t *testing.T) {
+// watched is a cluster of one node that is pending, and `status --watch` about it, which has printed that.
+type watched struct {
+	api   client.Client
+	state *sriovv1.SriovNetworkNodeState
+	out   *lines
+	done  chan said
+}
+
+func watch(ctx context.Context, t *testing.T) watched {
+	t.Helper()
 	c := plane.Cluster(t)
 	ns := c.Namespace(t)
-	api := c.Client()
-	if err := api.Create(t.Context(), settings(ns)); err != nil {
+	w := watched{api: c.Client(), out: &lines{come: make(chan struct{}, 1)}, done: make(chan said, 1)}
+	if err := w.api.Create(ctx, settings(ns)); err != nil {
 		t.Fatal(err)
 	}
 	node, state := member(t, stateOf(t, "e810-2"), ns, ns+"-a")
-	if err := put(t.Context(), api, node, state); err != nil {
+	if err := put(ctx, w.api, node, state); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = api.Delete(context.WithoutCancel(t.Context()), node) })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	out := &lines{come: make(chan struct{}, 1)}
-	done := make(chan said, 1)
+	w.state = state
+	t.Cleanup(func() { _ = w.api.Delete(context.WithoutCancel(t.Context()), node) })
 	config := viewer(t, c, c.Config(), ns)
-	go func() { done <- ask(ctx, config, out, "status", "--watch", "-n", ns) }()
+	go func() { w.done <- ask(ctx, config, w.out, "status", "--watch", "-n", ns) }()
 	select {
-	case <-out.come:
+	case <-w.out.come:
 	case <-ctx.Done():
 		t.Fatal("nothing was printed")
 	}
-	state.Status.Plan, state.Status.SyncStatus = nil, sriovv1.SyncStatusSucceeded
-	if err := api.Status().Update(ctx, state); err != nil {
+	return w
+}
+
+func TestWatchEndsWhenNothingIsPendingAnyMore(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := watch(ctx, t)
+	w.state.Status.Plan, w.state.Status.SyncStatus = nil, sriovv1.SyncStatusSucceeded
+	if err := w.api.Status().Update(ctx, w.state); err != nil {
 		t.Fatal(err)
 	}
-	got := <-done
-	if got.code != ExitDone || !strings.HasSuffix(out.String(), "node "+node.Name+": synced\n") || !strings.Contains(out.String(), "pending") {
-		t.Errorf("ends with %d: %s\n%s", got.code, got.err, out)
+	got := <-w.done
+	if got.code != ExitDone || !strings.HasSuffix(w.out.String(), "node "+w.state.Name+": synced\n") || !strings.Contains(w.out.String(), "pending") {
+		t.Errorf("ends with %d: %s\n%s", got.code, got.err, w.out)
+	}
+}
+
+func TestAnInterruptEndsAWatchWithWhatWasSeenLast(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := watch(ctx, t)
+	cancel()
+	if got := <-w.done; got.code != ExitChanges || got.err != "" {
+		t.Errorf("ends with %d: %s", got.code, got.err)
 	}
 }
 

@@ -164,7 +164,8 @@ func verdictOf(s fleet.Survey) error {
 	return nil
 }
 
-// watch prints the survey, and then what changes, until nothing is pending.
+// watch prints the survey, and then what changes, until nothing is pending or the user
+// has seen enough; the verdict is about what was seen last.
 func (a *app) watch(ctx context.Context, nodes []string) error {
 	if a.global.output != asTable && a.global.output != asWide {
 		return errors.New("status --watch prints for people; leave out -o, or ask again and again")
@@ -181,9 +182,10 @@ func (a *app) watch(ctx context.Context, nodes []string) error {
 	}
 	live, ok := c.(*cluster.Live)
 	for ok && about(s, nodes).Moving() {
-		if s, err = a.next(ctx, live, s, nodes); err != nil {
+		if s, err = a.next(ctx, live, s, nodes); err != nil && ctx.Err() == nil {
 			return err
 		}
+		ok = ctx.Err() == nil
 	}
 	return verdictOf(about(s, nodes))
 }

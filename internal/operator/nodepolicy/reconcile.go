@@ -31,7 +31,10 @@ func (r *reconciler) reconcileBasis(ctx context.Context, request reconcile.Reque
 	case hearsay:
 		return reconcile.Result{}, r.passOn(ctx)
 	}
-	if left := r.calm.Wait(r.options.Now()); left > 0 && r.basis.Load() != nil {
+	// The first one waits for nobody, and changes that it takes in must not be seen to wait still.
+	if r.basis.Load() == nil {
+		r.calm.Anew()
+	} else if left := r.calm.Wait(r.options.Now()); left > 0 {
 		return reconcile.Result{RequeueAfter: left}, nil
 	}
 	o, err := r.read(ctx)

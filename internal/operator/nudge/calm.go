@@ -62,7 +62,16 @@ func (c *Calm) Wait(now time.Time) time.Duration {
 		left = c.first.Add(c.Expectation).Sub(now)
 	}
 	if left <= 0 {
-		c.first, c.last, c.longest = time.Time{}, time.Time{}, 0
+		c.anew()
 	}
 	return max(0, left)
 }
+
+// Anew lets no change wait any more: all of them are worked off now.
+func (c *Calm) Anew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.anew()
+}
+
+func (c *Calm) anew() { c.first, c.last, c.longest = time.Time{}, time.Time{}, 0 }

@@ -62,6 +62,20 @@ func TestChangesThatComeSlowlyAreWaitedForLonger(t *testing.T) {
 	}
 }
 
+func TestChangesThatAreWorkedOffEarlierDoNotWait(t *testing.T) {
+	start := time.Unix(1000, 0)
+	c := Calm{Quiet: time.Second, Patience: time.Minute}
+	c.Note(start)
+	c.Anew()
+	if c.Stirred() {
+		t.Error("a change waits that is worked off")
+	}
+	c.Note(start.Add(time.Minute))
+	if got := c.Wait(start.Add(time.Minute)); got != time.Second || !c.Stirred() {
+		t.Errorf("waits %s for the next change, which waits: %t", got, c.Stirred())
+	}
+}
+
 func TestChangesThatAreSureToComeAreWaitedFor(t *testing.T) {
 	start := time.Unix(1000, 0)
 	begun := func() *Calm {

@@ -360,16 +360,60 @@ func TestLawAVFThatIsNotTakenIsNotTouched(t *testing.T) {
 			if slices.Contains(p.Takes(), vf) {
 				continue
 			}
-			if bound(line) != bound(after[vf]) {
+			if !keeps(line, after[vf]) {
 				t.Fatalf("VF %s is not taken and changed:\n%s%s\n%s", vf, line, after[vf], text(p))
 			}
 		}
 	})
 }
 
-// bound is a VF's line without what may change under its holder's feet: the MTU.
-func bound(line string) string {
-	return regexp.MustCompile(` (mtu|admin|mac)=\S+`).ReplaceAllString(line, "")
+// A vDPA device comes beside what its VF has: whoever holds the VF keeps it, so
+// making one takes nothing. One that is made anew goes first, and that does.
+func TestAVDPADeviceComesWithoutTakingTheVF(t *testing.T) {
+	wants := func(vdpa hw.VDPAType) desired.Node {
+		addr, err := hw.ParsePCIAddr("0000:5f:00.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		node, rejected := desired.New([]desired.PF{{
+			Addr: addr, NumVFs: 2, Eswitch: hw.EswitchSwitchdev,
+			Groups: []desired.Group{{Policy: "p", Resource: "r", Range: hw.VFRange{First: 0, Last: 1}, VDPA: vdpa}},
+		}}, "")
+		if len(rejected) > 0 {
+			t.Fatal(rejected[0].Err)
+		}
+		return node
+	}
+	m := newMachine(t, machineText)
+	mustConverge(t, m, wants(hw.VDPANone))
+	p, l := look(t, m, wants(hw.VDPAVhost))
+	if takes := p.Takes(); len(takes) > 0 {
+		t.Errorf("a device that is made takes %v:\n%s", takes, text(p))
+	}
+	before := vfLines(m)
+	if err := run(m, p, l); err != nil {
+		t.Fatal(err)
+	}
+	for vf, line := range vfLines(m) {
+		if vf.PF.String() == "0000:5f:00.0" && (!strings.Contains(line, " vdpa=vhost") || !keeps(before[vf], line)) {
+			t.Errorf("VF %s became\n%swas\n%s", vf, line, before[vf])
+		}
+	}
+	if p, _ := look(t, m, wants(hw.VDPAVirtio)); len(p.Takes()) != 2 {
+		t.Errorf("another type takes %v, want both VFs", p.Takes())
+	}
+}
+
+// keeps reports whether a VF still has all that it had, but for what may change
+// under its holder's feet: the MTU and the MAC for the next bind.
+func keeps(before, after string) bool {
+	if !strings.Contains(before, " vdpa=") {
+		after = regexp.MustCompile(` vdpa=\S+`).ReplaceAllString(after, "")
+	}
+	bound := func(line string) string {
+		return regexp.MustCompile(` (mtu|admin|mac)=\S+`).ReplaceAllString(line, "")
+	}
+	return bound(before) == bound(after)
 }
 
 func vfLines(m *sim.Machine) map[hw.VFRef]string {

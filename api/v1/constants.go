@@ -172,6 +172,9 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionDraining on a node state is true while the node waits for pods to leave, or for its turn.
 	ConditionDraining = "Draining"
+	// ConditionRestoredAtBoot on a node state says how it went at the node's last boot to make virtual functions before
+	// the network and the kubelet started, with configurationMode systemd. It is absent where no boot was to do that.
+	ConditionRestoredAtBoot = "RestoredAtBoot"
 )
 
 // Reasons of ConditionReady on networks and on the operator configuration.

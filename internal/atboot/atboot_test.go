@@ -4,6 +4,7 @@
 package atboot_test
 
 import (
+	"cmp"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/atboot"
@@ -48,13 +49,22 @@ func keep(t *testing.T, m *sim.Machine, c atboot.Config) {
 	}
 }
 
+func bootID(t *testing.T, m *sim.Machine) string {
+	t.Helper()
+	b, err := m.Reader().Boot.Running(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.ID
+}
+
 // boot restores the machine, and says how many VFs there are then and how it went.
 func boot(t *testing.T, m *sim.Machine) (vfs int, status sriovv1.SyncStatus, why string) {
 	t.Helper()
 	err := atboot.Restore(t.Context(), atboot.Options{
 		Host: m.Host(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Patience: time.Second, Step: time.Minute,
 	})
-	result, _, read := atboot.Last(m.Host().Files)
+	result, _, read := atboot.At(m.Host().Files, bootID(t, m))
 	if read != nil || err != nil && (result.SyncStatus != sriovv1.SyncStatusFailed || result.LastSyncError != err.Error()) {
 		t.Errorf("it ends with %v, and wrote down %+v, %v", err, result, read)
 	}
@@ -114,6 +124,60 @@ func TestAFailureIsWrittenDown(t *testing.T) {
 	}
 }
 
+func TestAPartThatCannotBeReadIsAFailureAndTheRestIsDone(t *testing.T) {
+	m := machine(t)
+	c := asking(4)
+	c.Spec.Interfaces = append(c.Spec.Interfaces, sriovv1.Interface{PciAddress: "5f:00.1", NumVfs: 1})
+	keep(t, m, c)
+	if vfs, status, why := boot(t, m); vfs != 4 || status != sriovv1.SyncStatusFailed || !strings.Contains(why, "5f:00.1") {
+		t.Errorf("%d VFs, %s %s", vfs, status, why)
+	}
+	if err := m.Host().Conf.Replace(t.Context(), "etc/sriov-operator/sriov-interface-config.yaml", []byte("spec: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, status, why := boot(t, m); status != sriovv1.SyncStatusFailed || !strings.Contains(why, "sriov-interface-config.yaml") {
+		t.Errorf("%s %s", status, why)
+	}
+}
+
+func TestABootOfWhichNothingIsKnownIsToldFromOneThatHadNothingToDo(t *testing.T) {
+	m := machine(t)
+	verdict := func() string {
+		t.Helper()
+		r, is, err := atboot.At(m.Host().Files, bootID(t, m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !is {
+			return "nothing to do"
+		}
+		return cmp.Or(string(r.SyncStatus), "unknown")
+	}
+	next := func() { m.Reboot(); m.Revive() }
+	var got []string
+	see := func() { got = append(got, verdict()) }
+	see()
+	keep(t, m, asking(4))
+	see() // no boot was to restore it yet
+	next()
+	boot(t, m)
+	see()
+	keep(t, m, asking(3)) // what is asked for changes, and nothing else
+	see()
+	next() // and the service does not run
+	see()
+	keep(t, m, asking(2))
+	see()
+	if err := atboot.Drop(t.Context(), m.Host()); err != nil {
+		t.Fatal(err)
+	}
+	see()
+	want := []string{"nothing to do", "nothing to do", "Succeeded", "Succeeded", "unknown", "unknown", "nothing to do"}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestWhatIsThereIsNotWrittenAgainAndAllOfItGoes(t *testing.T) {
 	m := machine(t)
 	h := m.Host()
@@ -146,7 +210,7 @@ func TestWhatIsThereIsNotWrittenAgainAndAllOfItGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"etc/systemd/system/other.service"}, left); diff != "" {
+	if diff := gocmp.Diff([]string{"etc/systemd/system/other.service"}, left); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

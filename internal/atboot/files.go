@@ -5,6 +5,7 @@ package atboot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,12 +42,18 @@ type Config struct {
 	// NICs is the data of the ConfigMap supported-nic-ids; nil for the list that is
 	// shipped.
 	NICs map[string]string `json:"supportedNics,omitempty"`
+	// Since is the boot in which the machine was first told to restore anything: a later
+	// one has a result. Keep sets it.
+	Since string `json:"since,omitempty"`
 }
 
-// Result is how it went at the last boot.
+// Result is how it went at a boot. Without a SyncStatus nobody knows: the service was not
+// started, or was ended, or left all to the daemon.
 type Result struct {
 	SyncStatus    sriovv1.SyncStatus `json:"syncStatus"`
 	LastSyncError string             `json:"lastSyncError"`
+	// Boot is the kernel's name of the boot. The operator before this one wrote none.
+	Boot string `json:"boot,omitempty"`
 }
 
 // The service runs before anything configures the network, because VFs that come later
@@ -83,6 +90,14 @@ Wants=sriov-config.service
 // Keep makes the machine restore c at its next boot. What is there already is not written
 // again.
 func Keep(ctx context.Context, h host.Host, c Config) error {
+	running, err := h.Boot.Running(ctx)
+	if err != nil {
+		return fmt.Errorf("keep what is restored at boot: %w", err)
+	}
+	c.Since = running.ID
+	if before, _, err := Read(h.Files); err == nil { // one that cannot be read promised nothing
+		c.Since = cmp.Or(before.Since, running.ID)
+	}
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("marshal what is restored at boot: %w", err)
@@ -132,11 +147,17 @@ func Read(files fs.FS) (Config, bool, error) {
 	return c, is, err
 }
 
-// Last is how it went at the last boot; false where nothing was restored.
-func Last(files fs.FS) (Result, bool, error) {
+// At is how it went at a boot; false where nothing was to be restored then.
+func At(files fs.FS, boot string) (Result, bool, error) {
+	if boot == "" {
+		return Result{}, false, nil
+	}
 	var r Result
-	is, err := read(files, resultFile, &r)
-	return r, is, err
+	if _, err := read(files, resultFile, &r); err != nil || r.Boot == boot {
+		return r, true, err
+	}
+	c, is, err := Read(files)
+	return Result{Boot: boot}, is && c.Since != "" && c.Since != boot, err
 }
 
 func read(files fs.FS, name string, into any) (bool, error) {

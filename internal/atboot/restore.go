@@ -40,23 +40,31 @@ type Options struct {
 // writes down how it went. No pod may run. PFs that nobody asks for are left alone: giving
 // them back is the daemon's business.
 func Restore(ctx context.Context, o Options) error {
-	c, is, err := Read(o.Host.Files)
-	if err != nil || !is {
-		return err
+	c, is, failure := Read(o.Host.Files)
+	if failure == nil && !is {
+		return nil
 	}
-	result := Result{}
-	out, failure := restore(ctx, o, c)
+	var out converge.Outlook
+	if failure == nil {
+		out, failure = restore(ctx, o, c)
+	}
+	var result Result
 	if failure != nil {
 		result = Result{SyncStatus: sriovv1.SyncStatusFailed, LastSyncError: failure.Error()}
 	} else {
 		result.SyncStatus, result.LastSyncError = converge.Judge(out, nil)
 	}
+	running, err := o.Host.Boot.Running(ctx)
+	if err != nil {
+		return errors.Join(failure, fmt.Errorf("write down how it went: %w", err))
+	}
+	result.Boot = running.ID
 	text, err := yaml.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("marshal how it went: %w", err)
 	}
 	if err := o.Host.Conf.Replace(ctx, resultFile, text, 0o644); err != nil {
-		return fmt.Errorf("write down how it went: %w", err)
+		return errors.Join(failure, fmt.Errorf("write down how it went: %w", err))
 	}
 	return failure
 }
@@ -71,12 +79,10 @@ func restore(ctx context.Context, o Options, c Config) (converge.Outlook, error)
 		nics, _ = catalog.Parse(c.NICs)
 	}
 	want, problems := wire.Desired(c.Spec)
-	for _, p := range problems {
-		o.Log.Warn("a part of what is asked for cannot be read", "problem", p.String())
-	}
 	if err := await(ctx, o, want, nics); err != nil {
 		return converge.Outlook{}, err
 	}
+	settle(ctx, o)
 	spare := func(hw.PCIAddr) bool { return true }
 	for range rounds {
 		seen, err := converge.Look(ctx, o.Host.Reader, nics)
@@ -87,7 +93,7 @@ func restore(ctx context.Context, o Options, c Config) (converge.Outlook, error)
 		need, part := decide.Weigh(harmless(out.Plan), decide.View{Known: true, Guarded: true, Patient: true, Foreign: busy(seen.Inventory)})
 		if need != decide.Quiet && need != decide.Free {
 			o.Log.Info("restored", "left", need.String())
-			return out, nil
+			return out, unread(problems)
 		}
 		o.Log.Info("carrying out", "disrupts", part.Class().String())
 		if err := converge.Execute(ctx, o.Host, part, execute.Options{Now: o.Now, StepTimeout: o.Step}); err != nil {
@@ -132,6 +138,25 @@ func await(ctx context.Context, o Options, want desired.Node, nics catalog.Table
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// settle waits until udev has named the PFs: before Linux 6.2 (commit bd039b5ea2a9) nobody
+// may rename a netdev that is up.
+func settle(ctx context.Context, o Options) {
+	ctx, stop := context.WithTimeout(ctx, o.Patience)
+	defer stop()
+	if err := o.Host.Udev.Settle(ctx); err != nil {
+		o.Log.Warn("going on before udev is done", "err", err)
+	}
+}
+
+// unread is what of the wish could not be read; the rest was carried out.
+func unread(problems []wire.Problem) error {
+	var out []error
+	for _, p := range problems {
+		out = append(out, fmt.Errorf("read what is asked for: %s", p))
+	}
+	return errors.Join(out...)
 }
 
 // harmless leaves out what only the daemon may do: it coordinates restarts with others.

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/atboot"
+	"github.com/kubeovn/sriov-network-operator/internal/reason"
 )
 
 // booting is what the machine restores at its next boot.
@@ -20,8 +23,6 @@ type booting struct {
 	kept string
 	// again is when to try again after a failure.
 	again time.Time
-	// told is whether it was told how it went at the last boot.
-	told bool
 }
 
 // keepBoot makes the machine restore at boot what is asked for now, or nothing. A spec
@@ -29,7 +30,6 @@ type booting struct {
 func (d *daemon) keepBoot(ctx context.Context, v *view, now time.Time) {
 	about := "nothing"
 	if d.o.AtBoot {
-		d.tellBoot(ctx, now)
 		if v.unrendered || len(v.problems) > 0 {
 			return
 		}
@@ -57,19 +57,44 @@ func (d *daemon) keepBoot(ctx context.Context, v *view, now time.Time) {
 	d.boot.kept = about
 }
 
-// tellBoot tells once if the machine could not be restored at its last boot. The daemon
-// mends that; somebody may have missed VFs meanwhile.
-func (d *daemon) tellBoot(ctx context.Context, now time.Time) {
-	if d.boot.told {
+// sayBoot writes the condition RestoredAtBoot, which is about this boot until the next:
+// the daemon mends what went wrong, but whoever started before it may have missed VFs.
+func (d *daemon) sayBoot(to *[]metav1.Condition, v *view, now time.Time) {
+	boot := v.Inventory.Boot.ID
+	last, is, err := atboot.At(d.o.Host.Files, boot)
+	if !d.o.AtBoot || !is && err == nil {
+		meta.RemoveStatusCondition(to, sriovv1.ConditionRestoredAtBoot)
 		return
 	}
-	d.boot.told = true
-	last, _, err := atboot.Last(d.o.Host.Files)
-	if err != nil {
-		d.log.Warn("how it went at boot is not known", "err", err)
+	word, cause := reason.BootRestored, ""
+	switch {
+	case err != nil:
+		word, cause = reason.BootRestoreMissing, err.Error()
+	case last.SyncStatus == sriovv1.SyncStatusFailed:
+		word, cause = reason.BootRestoreFailed, last.LastSyncError
+	case last.SyncStatus != sriovv1.SyncStatusSucceeded:
+		word = reason.BootRestoreMissing
 	}
-	if last.SyncStatus == sriovv1.SyncStatusFailed {
-		d.log.Warn("the machine was not restored at boot", "err", last.LastSyncError)
-		d.announce(ctx, corev1.EventTypeWarning, "BootRestoreFailed", "The node was not restored at boot: "+last.LastSyncError, now)
+	text := fmt.Sprintf("Boot %s: %s", boot, word.Sentence())
+	if cause != "" {
+		text += " Cause: " + cause
 	}
+	if fix := word.Fix(); fix != "" {
+		text += "\n" + fix
+	}
+	set(to, sriovv1.ConditionRestoredAtBoot, word == reason.BootRestored, word, text, v.generation, now)
+}
+
+// tellBoot makes an event of a boot that went wrong, unless the condition tells of it
+// already: also a daemon that starts anew then tells it no second time.
+func (d *daemon) tellBoot(ctx context.Context, next []metav1.Condition) {
+	now := meta.FindStatusCondition(next, sriovv1.ConditionRestoredAtBoot)
+	if now == nil || now.Status == metav1.ConditionTrue {
+		return
+	}
+	if was := meta.FindStatusCondition(d.before().Conditions, now.Type); was != nil && was.Message == now.Message {
+		return
+	}
+	d.log.Warn("the machine was not restored at boot", "why", now.Message)
+	d.announce(ctx, corev1.EventTypeWarning, now.Reason, now.Message, d.o.Now())
 }

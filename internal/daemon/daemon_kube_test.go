@@ -876,8 +876,8 @@ func TestInSystemdModeTheMachineRestoresAtBootWhatItWasAskedFor(t *testing.T) {
 	if err := restore(); err != nil {
 		t.Fatal(err)
 	}
-	if last, _, err := atboot.Last(n.machine.Reader().Files); err != nil || last.SyncStatus != sriovv1.SyncStatusSucceeded {
-		t.Errorf("at boot: %+v, %v", last, err)
+	if got := condition(n.state(), sriovv1.ConditionRestoredAtBoot); got != "none" {
+		t.Errorf("before any boot it says %s", got)
 	}
 	n.want(pf(1, 1), pf(0, 3)) // the same, and yet another generation
 	writes := n.machine.Writes()
@@ -889,22 +889,45 @@ func TestInSystemdModeTheMachineRestoresAtBootWhatItWasAskedFor(t *testing.T) {
 	if now := n.machine.Writes(); now-writes > 1 { // what is restored at the next boot
 		t.Errorf("the daemon wrote %d times to a machine that was restored", now-writes)
 	}
+	if got := condition(s, sriovv1.ConditionRestoredAtBoot); got != "True BootRestored" {
+		t.Errorf("it says %s", got)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
 
-	// What went wrong at boot is told, and mended.
+	// What went wrong at boot is mended, and told once for each boot, whoever restarts the daemon.
+	for boot := 1; boot <= 2; boot++ {
+		n.machine.Reboot()
+		n.machine.Revive()
+		n.machine.Fail("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.ENOMEM)
+		if err := restore(); err == nil {
+			t.Fatal("it says that all went well")
+		}
+		n.machine.Heal()
+		for restart := range 2 {
+			stop = n.start()
+			n.want(pf(0, 3), pf(1, 1+restart))
+			s = n.awaitSync(sriovv1.SyncStatusSucceeded)
+			if got := condition(s, sriovv1.ConditionRestoredAtBoot); got != "False BootRestoreFailed" {
+				t.Errorf("it says %s", got)
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.wantBootsTold(boot, syscall.ENOMEM.Error())
+	}
+
+	// A service that did not run leaves nothing behind that could be told, but that.
 	n.machine.Reboot()
 	n.machine.Revive()
-	n.machine.Fail("sys/bus/pci/devices/0000:5f:00.0/sriov_numvfs", syscall.ENOMEM)
-	if err := restore(); err == nil {
-		t.Fatal("it says that all went well")
-	}
-	n.machine.Heal()
 	stop = n.start()
-	n.awaitEvent("BootRestoreFailed", syscall.ENOMEM.Error())
+	n.awaitEvent("BootRestoreMissing", reason.BootRestoreMissing.Fix())
 	n.want(pf(0, 3), pf(1, 1))
-	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if got := condition(n.awaitSync(sriovv1.SyncStatusSucceeded), sriovv1.ConditionRestoredAtBoot); got != "False BootRestoreMissing" {
+		t.Errorf("it says %s", got)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -913,8 +936,30 @@ func TestInSystemdModeTheMachineRestoresAtBootWhatItWasAskedFor(t *testing.T) {
 	n.options = nil
 	n.start()
 	n.want(pf(0, 2), pf(1, 1))
-	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	if got := condition(n.awaitSync(sriovv1.SyncStatusSucceeded), sriovv1.ConditionRestoredAtBoot); got != "none" {
+		t.Errorf("it says %s", got)
+	}
 	if _, is, err := atboot.Read(n.machine.Reader().Files); is || err != nil {
 		t.Errorf("something is restored at boot: %v, %v", is, err)
+	}
+}
+
+// wantBootsTold wants events of so many boots that went wrong, each with its own boot and this cause.
+func (n *node) wantBootsTold(boots int, cause string) {
+	n.t.Helper()
+	list := &corev1.EventList{}
+	if err := n.api.List(n.t.Context(), list, client.InNamespace(n.ns)); err != nil {
+		n.t.Fatal(err)
+	}
+	told, all := map[string]bool{}, 0
+	for i := range list.Items {
+		e := &list.Items[i]
+		if e.Reason == string(reason.BootRestoreFailed) && strings.Contains(e.Message, cause) && strings.Contains(e.Message, reason.BootRestoreFailed.Fix()) {
+			told[e.Message] = true
+			all++
+		}
+	}
+	if len(told) != boots || all != boots {
+		n.t.Errorf("%d events tell of %d boots, want %d: %v", all, len(told), boots, told)
 	}
 }

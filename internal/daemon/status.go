@@ -82,6 +82,7 @@ func (d *daemon) publish(ctx context.Context, s sriovv1.SriovNetworkNodeStateSta
 	if equality.Semantic.DeepEqual(ours(s), ours(*d.before())) {
 		return
 	}
+	d.tellBoot(ctx, s.Conditions)
 	over, posted := d.state, &s
 	d.report.posted = posted
 	d.scribe.post(ctx, job{key: "status", run: func(ctx context.Context) error {
@@ -168,6 +169,7 @@ func (d *daemon) status(v *view, steps []sriovv1.NodePlanStep, why reason.Reason
 		draining = v.move.Why
 	}
 	s.Conditions = d.conditions(d.before().Conditions, ready, message, sync, progressing, draining, now)
+	d.sayBoot(&s.Conditions, v, now)
 	d.perPF(&s, v, ready, now)
 	return s
 }
@@ -368,7 +370,7 @@ func set(to *[]metav1.Condition, kind string, is bool, why reason.Reason, text s
 
 // owned are the conditions that the daemon writes.
 func owned() []string {
-	return []string{sriovv1.ConditionReady, sriovv1.ConditionProgressing, sriovv1.ConditionDraining}
+	return []string{sriovv1.ConditionReady, sriovv1.ConditionProgressing, sriovv1.ConditionDraining, sriovv1.ConditionRestoredAtBoot}
 }
 
 // withForeign adds the conditions that others write.

@@ -121,6 +121,10 @@ const (
 	SpecUnreadable    Reason = "SpecUnreadable"
 	SpecNotRendered   Reason = "SpecNotRendered"
 	MachineUnreadable Reason = "MachineUnreadable"
+
+	BootRestored       Reason = "BootRestored"
+	BootRestoreFailed  Reason = "BootRestoreFailed"
+	BootRestoreMissing Reason = "BootRestoreMissing"
 )
 
 // Why is a reason with the facts that make it true here. It explains; nothing

@@ -126,5 +126,9 @@ func texts() map[Reason]text {
 		SpecUnreadable:    {"A part of the node state's spec cannot be read. The rest counts; no PF is given back meanwhile.", "The controller writes the spec: see whether controller and daemon are of the same version."},
 		SpecNotRendered:   {"The node state is new and its spec may not be rendered yet. No PF is given back meanwhile.", ""},
 		MachineUnreadable: {"The machine cannot be looked at.", "See the message for the cause."},
+
+		BootRestored:       {"The VFs were made before the network and the kubelet started.", ""},
+		BootRestoreFailed:  {"Not all VFs could be made before the network and the kubelet started. The daemon goes on with the rest.", "Mend the cause before the next boot; Ready says how the node is now. What started early may have missed VFs: restart it."},
+		BootRestoreMissing: {"The service that makes VFs at boot has left no result: it was not started, or was ended, or the kubelet ran before it. The daemon makes the VFs.", "See journalctl -b -u sriov-config.service on the node."},
 	}
 }

@@ -34,3 +34,24 @@ pfs:
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestADriverThatIsNotThereIsNotWaitedFor(t *testing.T) {
+	m := newMachine(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01"}
+missingModules: [vfio-pci]
+`)
+	pf := hw.PCIAddr{Bus: 1}
+	node, _ := desired.New([]desired.PF{{Addr: pf, NumVFs: 2, Groups: []desired.Group{
+		{Policy: "p", Resource: "r", Range: hw.VFRange{First: 1, Last: 1}, Driver: desired.VFIO},
+	}}}, "")
+	p, l := look(t, m, node)
+	begin := time.Now()
+	err := execute.Run(t.Context(), m.Host(), l, p, execute.Options{Now: time.Now, StepTimeout: time.Minute})
+	if err == nil || !strings.Contains(err.Error(), "the kernel has no driver vfio-pci") || !strings.Contains(err.Error(), "load module vfio_pci") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -155,6 +155,9 @@ func (h hands) bind(ctx context.Context, vf hw.VFRef, driver string, right func(
 	if err != nil || right(have) {
 		return err
 	}
+	if err := h.registered(driver); err != nil {
+		return fmt.Errorf("bind VF %d (%s): %w", vf.Index, addr, err)
+	}
 	if err := h.override(ctx, addr, driver); err != nil {
 		return err
 	}
@@ -163,6 +166,18 @@ func (h hands) bind(ctx context.Context, vf hw.VFRef, driver string, right func(
 	}
 	if err := h.host.Attrs.WriteAttr(ctx, "sys/bus/pci/drivers_probe", addr.String()); err != nil {
 		return fmt.Errorf("probe a driver for VF %d (%s): %w", vf.Index, addr, err)
+	}
+	return nil
+}
+
+// registered wants a driver that is asked for by name to be there. The steps that load
+// modules are over by now: to wait for one would be in vain.
+func (h hands) registered(driver string) error {
+	if driver == "" {
+		return nil
+	}
+	if _, err := h.host.Files.Lstat(path.Join("sys/bus/pci/drivers", driver)); err != nil {
+		return fmt.Errorf("the kernel has no driver %s, see why its module is not loaded: %w", driver, err)
 	}
 	return nil
 }

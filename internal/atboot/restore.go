@@ -96,11 +96,22 @@ func restore(ctx context.Context, o Options, c Config) (converge.Outlook, error)
 			return out, unread(problems)
 		}
 		o.Log.Info("carrying out", "disrupts", part.Class().String())
-		if err := converge.Execute(ctx, o.Host, part, execute.Options{Now: o.Now, StepTimeout: o.Step}); err != nil {
+		if err := converge.Execute(ctx, o.Host, part, execute.Options{Now: o.Now, StepTimeout: o.Step, Observe: o.observe}); err != nil {
 			return out, err
 		}
 	}
 	return converge.Outlook{}, fmt.Errorf("the machine is not as desired after %d rounds; the daemon goes on", rounds)
+}
+
+// observe logs every step that ends.
+func (o Options) observe(p execute.Progress) {
+	switch p.State {
+	case execute.Done:
+		o.Log.Info("done", "pf", p.PF.String(), "step", p.Step.Do.Does(), "took", p.Took)
+	case execute.Failed:
+		o.Log.Error("failed", "err", p.Err, "took", p.Took)
+	case execute.Started, execute.Skipped:
+	}
 }
 
 // await waits until the PFs are there that are asked for, or have not come for long: the

@@ -186,6 +186,7 @@ func TestVFsGoToUserspaceAndBack(t *testing.T) {
 		t.Errorf("VFs 0 and 1 changed:\n%s%s", before, after)
 	}
 	a.settled(t, mixed)
+	worlds := map[string]string{mixed: a.world(t)}
 
 	a.apply(t, kernel)
 	a.want(t, "enp1s0f0", vfs(1500, repeat("igbvf", 4)...))
@@ -193,6 +194,46 @@ func TestVFsGoToUserspaceAndBack(t *testing.T) {
 		t.Errorf("admin MACs (-before +after):\n%s", diff)
 	}
 	a.netdevsHaveAdminMACs(t)
+	worlds[kernel] = a.world(t)
+
+	t.Run("a plan as a script leaves the machine as apply does", func(t *testing.T) {
+		a.script(t, nobody())
+		a.want(t, "enp1s0f0", vfs(1500))
+		for _, wish := range []string{mixed, kernel} {
+			a.script(t, wish)
+			if diff := cmp.Diff(worlds[wish], a.world(t)); diff != "" {
+				t.Errorf("(-apply +script):\n%s", diff)
+			}
+		}
+		a.settled(t, kernel)
+	})
+}
+
+// script carries out what "plan -o script" prints.
+func (a applier) script(t *testing.T, policies string) {
+	t.Helper()
+	r, err := a.RunCommand(t.Context(), vm.Command{
+		Argv: []string{"sh", "-ec", tool + " plan -f - -o script >/root/plan.sh 2>/dev/null; sh /root/plan.sh"}, Stdin: strings.NewReader(policies),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ExitCode != 0 || r.Stdout+r.Stderr != "" {
+		t.Fatalf("the script ended with code %d\n%s%s", r.ExitCode, r.Stdout, r.Stderr)
+	}
+}
+
+// world is what apply may change of the machine.
+func (a applier) world(t *testing.T) string {
+	t.Helper()
+	return a.state(t, "enp1s0f0") + a.adminMACs(t) + a.Shell(t.Context(), `
+		echo; udevadm settle
+		cat /sys/class/net/enp1s0f0/flags
+		grep -s . /sys/class/net/enp1s0f0v*/address /sys/class/net/enp1s0f0v*/mtu || true
+		find /etc/sriov-operator /etc/udev/rules.d /etc/modules-load.d -type f | sort | while read -r file; do
+			stat -c '%n %a' "$file"
+			cat "$file"
+		done`)
 }
 
 // adminMACs are the MACs that enp1s0f0 assigned, by line.

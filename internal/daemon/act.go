@@ -182,6 +182,11 @@ func (d *daemon) carryOut(ctx context.Context, r *run) {
 		Now: d.o.Now, StepTimeout: d.o.Pace.Step,
 		Observe: func(p execute.Progress) { d.note(ctx, func() { d.stepped(ctx, r, p) }) },
 	})
+	if err == nil {
+		if late := converge.AwaitNames(ctx, d.o.Host, r.part, r.view.Inventory); late != nil {
+			d.log.Warn("going on before udev is done", "err", late)
+		}
+	}
 	d.note(ctx, func() { d.carriedOut(r, err) })
 }
 

@@ -6,6 +6,7 @@
 package daemon_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -24,6 +26,7 @@ import (
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/atboot"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
+	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/host/sim"
 	"github.com/kubeovn/sriov-network-operator/internal/loglevel"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
@@ -67,6 +70,34 @@ func TestASpecBecomesVFsAndTheStatusSaysSo(t *testing.T) {
 		t.Errorf("new VFs disturb nobody, and the node asks for %q, its state for %q", asked, s.Annotations[sriovv1.AnnotationDesiredState])
 	}
 	n.awaitEvent("SyncStatusChanged", "Status changed from: none to: Succeeded")
+}
+
+// lateUdev does nothing until somebody waits for it.
+type lateUdev struct {
+	host.UdevControl
+	machine *sim.Machine
+}
+
+func (u lateUdev) Settle(ctx context.Context) error {
+	u.machine.SettleUdev()
+	return u.UdevControl.Settle(ctx)
+}
+
+func TestRepresentorsHaveTheirLastingNamesWhenTheNodeSucceeds(t *testing.T) {
+	n := newNode(t, connectX5)
+	n.machine.HoldUdev()
+	n.options = func(o *daemon.Options) { o.Host.Udev = lateUdev{o.Host.Udev, n.machine} }
+	n.start()
+	wish := pf(0, 2)
+	wish.EswitchMode = "switchdev"
+	n.want(wish)
+	var got []string
+	for _, vf := range n.awaitSync(sriovv1.SyncStatusSucceeded).Status.Interfaces[0].VFs {
+		got = append(got, vf.RepresentorName)
+	}
+	if diff := cmp.Diff([]string{"ens41f0npf0vf0", "ens41f0npf0vf1"}, got); diff != "" {
+		t.Errorf("representors (-want +got):\n%s", diff)
+	}
 }
 
 func TestStepsAreShownWhileTheyRun(t *testing.T) {

@@ -179,6 +179,7 @@ type SriovNetworkNodeStateStatus struct {
 	Plan *NodePlan `json:"plan,omitempty"`
 	// conditions: Ready is true when the node is as desired; its reason and message say what is missing.
 	// Progressing is true while the node is changed, Draining while it waits for pods to leave, or for its turn.
+	// RestoredAtBoot says how the last boot went, where a service makes virtual functions at boot.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -34,6 +34,7 @@ type SriovNetworkNodeStateStatusApplyConfiguration struct {
 	Plan *NodePlanApplyConfiguration `json:"plan,omitempty"`
 	// conditions: Ready is true when the node is as desired; its reason and message say what is missing.
 	// Progressing is true while the node is changed, Draining while it waits for pods to leave, or for its turn.
+	// RestoredAtBoot says how the last boot went, where a service makes virtual functions at boot.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,6 +32,9 @@ type deed struct {
 	// look sees whether the postcondition holds; nil when it cannot be seen.
 	look func() (holds, error)
 	do   func(context.Context) error
+	// patience is how long the postcondition is waited for; zero for as long as the step
+	// may take.
+	patience time.Duration
 }
 
 // perform looks, acts unless there is nothing to do, and looks until it is done.
@@ -48,6 +52,11 @@ func (h hands) perform(ctx context.Context, a plan.Action) error {
 	}
 	if err := d.do(ctx); err != nil {
 		return err
+	}
+	if d.patience > 0 {
+		short, stop := context.WithTimeout(ctx, d.patience)
+		defer stop()
+		ctx = short
 	}
 	return h.bell.until(ctx, d.look)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kubeovn/sriov-network-operator/internal/desired"
@@ -54,4 +55,23 @@ missingModules: [vfio-pci]
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+func TestVFsThatNoDriverTakesAreWaitedForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01"}
+missingModules: [igbvf]
+`)
+		node, _ := desired.New([]desired.PF{{Addr: hw.PCIAddr{Bus: 1}, NumVFs: 2, Groups: []desired.Group{
+			{Policy: "p", Resource: "r", Range: hw.VFRange{Last: 1}},
+		}}}, "")
+		p, l := look(t, m, node)
+		begin := time.Now()
+		err := execute.Run(t.Context(), m.Host(), l, p, execute.Options{Now: time.Now, StepTimeout: time.Hour})
+		if took := time.Since(begin); took < 30*time.Second || took > 2*time.Minute || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "VFs 0-1 have no driver") {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
 }

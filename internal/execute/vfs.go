@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/kubeovn/sriov-network-operator/internal/host"
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
@@ -135,12 +136,18 @@ func (h hands) bindVFs(a plan.BindVFs) deed {
 		right = func(driver string) bool { return driver == a.Driver }
 	}
 	return deed{
-		look: h.vfDrivers(a.PF, a.VFs, right),
+		look:     h.vfDrivers(a.PF, a.VFs, right),
+		patience: probing,
 		do: func(ctx context.Context) error {
 			return each(a.VFs, func(i int) error { return h.bind(ctx, hw.VFRef{PF: a.PF, Index: i}, a.Driver, right) })
 		},
 	}
 }
+
+// probing is how long VFs may be without a driver after the kernel was told to look for
+// one. It probes before the write returns (drivers/base/bus.c, drivers_probe_store), so only
+// a module can be on its way.
+const probing = time.Minute
 
 // noOverride clears a driver_override: the kernel drops a lone newline
 // (drivers/base/driver.c, driver_set_override).

@@ -32,8 +32,9 @@ type Observation struct {
 	Torn []ledger.Torn
 }
 
-// Look looks at the machine. It changes nothing.
-func Look(ctx context.Context, r host.Reader, nics catalog.Table) (Observation, error) {
+// Look looks at the machine. It changes nothing. A PF that a lifeline runs over is
+// in use by the host.
+func Look(ctx context.Context, r host.Reader, nics catalog.Table, lifelines ...hw.Lifeline) (Observation, error) {
 	l, err := ledger.Open(r.Files, nil)
 	if err != nil {
 		return Observation{}, err
@@ -44,7 +45,7 @@ func Look(ctx context.Context, r host.Reader, nics catalog.Table) (Observation, 
 			return Observation{}, fmt.Errorf("read what was configured of %s before: %w; root may", torn.PF, torn.Err)
 		}
 	}
-	inv, err := discover.Machine(ctx, r, nics)
+	inv, err := discover.Machine(ctx, r, nics, lifelines...)
 	if err != nil {
 		return Observation{}, fmt.Errorf("discover: %w", err)
 	}

@@ -28,12 +28,13 @@ type NICList interface {
 
 // Machine is everything that the machine has. It fails only when nothing can be
 // said at all; a single device that cannot be read is in Inventory.Problems, and
-// a single value in its Reading.
-func Machine(ctx context.Context, r host.Reader, nics NICList) (hw.Inventory, error) {
+// a single value in its Reading. A PF that a lifeline runs over is in use by the
+// host.
+func Machine(ctx context.Context, r host.Reader, nics NICList, lifelines ...hw.Lifeline) (hw.Inventory, error) {
 	var net network
 	var listing errgroup.Group
 	listing.Go(func() (err error) {
-		net, err = readNetwork(ctx, r)
+		net, err = readNetwork(ctx, r, lifelines)
 		return err
 	})
 	addrs, problems, err := functions(r.Files, nics)

@@ -6,6 +6,7 @@ package discover_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -92,6 +93,43 @@ defaultRoutes: [br0, eth3, eth4.9]
 		if diff := cmp.Diff(want, pf(t, inv, addr).InUseBy); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", addr, diff)
 		}
+	}
+}
+
+// What leads to the API server is the host's also where no default route does, and
+// so is the PF that holds the node's address.
+func TestWhatALifelineRunsOverIsTheHosts(t *testing.T) {
+	m := parse(t, `
+pfs:
+- {pci: "0000:01:00.0", model: "82576", name: eth0, mac: "02:00:00:00:00:01"}
+- {pci: "0000:01:00.1", model: "82576", name: eth1, mac: "02:00:00:00:00:02"}
+- {pci: "0000:02:00.0", model: "82576", name: eth2, mac: "02:00:00:00:00:03"}
+links:
+- {name: eth1.5, kind: vlan, parent: eth1}
+defaultRoutes: [eth0]
+routes:
+- {to: 10.0.0.0/8, over: eth2}
+- {to: 10.5.0.0/16, over: eth1.5}
+`)
+	line := func(is, addr string) hw.Lifeline { return hw.Lifeline{Is: is, Addr: netip.MustParseAddr(addr)} }
+	inv, err := discover.Machine(t.Context(), m.Reader(), catalog.Default(),
+		line("connection to the API server", "10.5.0.9"), line("address of this node", "10.1.0.7"),
+		line("connection to the API server", "127.0.0.1"), line("connection to the API server", "fe80::1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string][]string{
+		"0000:01:00.0": {"default route via eth0"},
+		"0000:01:00.1": {"connection to the API server via eth1.5"},
+		"0000:02:00.0": {"address of this node via eth2"},
+	} {
+		if diff := cmp.Diff(want, pf(t, inv, addr).InUseBy); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", addr, diff)
+		}
+	}
+	m.Fail("read:route:10.5.0.9", unix.ENOBUFS)
+	if _, err := discover.Machine(t.Context(), m.Reader(), catalog.Default(), line("connection to the API server", "10.5.0.9")); !errors.Is(err, unix.ENOBUFS) {
+		t.Errorf("a route that cannot be found: %v", err)
 	}
 }
 

@@ -18,13 +18,13 @@ type network struct {
 	byIndex map[int]host.Link
 	// above are the indices of the netdevs that stand directly on one.
 	above map[int][]int
-	// routed are the netdevs that a default route uses.
-	routed map[int]bool
+	// carry is what of the host's own traffic leaves over a netdev.
+	carry map[int][]string
 	// on are the netdevs that stand on a PCI function, by name.
 	on map[hw.PCIAddr][]host.Link
 }
 
-func readNetwork(ctx context.Context, r host.Reader) (network, error) {
+func readNetwork(ctx context.Context, r host.Reader, lifelines []hw.Lifeline) (network, error) {
 	links, err := r.Links.Links(ctx)
 	if err != nil {
 		return network{}, fmt.Errorf("list the netdevs: %w", err)
@@ -36,7 +36,7 @@ func readNetwork(ctx context.Context, r host.Reader) (network, error) {
 	n := network{
 		byIndex: make(map[int]host.Link, len(links)),
 		above:   map[int][]int{},
-		routed:  map[int]bool{},
+		carry:   map[int][]string{},
 		on:      map[hw.PCIAddr][]host.Link{},
 	}
 	for _, l := range links {
@@ -56,7 +56,21 @@ func readNetwork(ctx context.Context, r host.Reader) (network, error) {
 		slices.SortFunc(standing, func(a, b host.Link) int { return strings.Compare(a.Name, b.Name) })
 	}
 	for _, index := range routes {
-		n.routed[index] = true
+		n.carry[index] = append(n.carry[index], "default route")
+	}
+	for _, l := range lifelines {
+		// An address of the loopback leads over no NIC, and a link-local one says
+		// nothing without its link.
+		if l.Addr.IsLoopback() || l.Addr.IsLinkLocalUnicast() {
+			continue
+		}
+		over, err := r.Links.RouteTo(ctx, l.Addr)
+		if err != nil {
+			return network{}, fmt.Errorf("see what carries the %s: %w", l.Is, err)
+		}
+		for _, index := range over {
+			n.carry[index] = append(n.carry[index], l.Is)
+		}
 	}
 	return n, nil
 }
@@ -73,8 +87,8 @@ func (n network) uses(index int) []string {
 		}
 		seen[i] = true
 		link := n.byIndex[i]
-		if n.routed[i] {
-			out = append(out, "default route via "+link.Name)
+		for _, what := range n.carry[i] {
+			out = append(out, what+" via "+link.Name)
 		}
 		if i != index {
 			if use := useOf(link); use != "" {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
@@ -41,6 +42,10 @@ type LinkReader interface {
 	// DefaultRoutes are the indices of the netdevs that a default route of the
 	// main table uses, IPv4 and IPv6, sorted and without doubles.
 	DefaultRoutes(ctx context.Context) ([]int, error)
+	// RouteTo are the indices of the netdevs over which the main routes lead to an
+	// address, sorted and without doubles; for an address of the machine's own,
+	// the netdev that holds it. None when no route leads there.
+	RouteTo(ctx context.Context, addr netip.Addr) ([]int, error)
 	// TCOffload is the state of the feature hw-tc-offload.
 	TCOffload(ctx context.Context, name string) (hw.Feature, error)
 }

@@ -4,6 +4,7 @@
 package hw
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -251,4 +252,12 @@ func OwnedRule(name string) (PCIAddr, bool) {
 // make netdevs. The others hand the device to userspace.
 func KernelDriver(name string) bool {
 	return name != "" && !slices.Contains([]string{"vfio-pci", "igb_uio", "uio_pci_generic"}, name)
+}
+
+// Lifeline is an address that the host must not be cut off from: another
+// machine's that it speaks to, or its own at which others reach it.
+type Lifeline struct {
+	// Is says what it is, for people: "connection to the API server".
+	Is   string
+	Addr netip.Addr
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -51,6 +52,8 @@ func survey(ctx context.Context, r host.Reader) string {
 	say("links", links, err)
 	routes, err := r.Links.DefaultRoutes(ctx)
 	say("routes", routes, err)
+	over, err := r.Links.RouteTo(ctx, netip.MustParseAddr("192.0.2.1"))
+	say("route", over, err)
 	for _, l := range links {
 		vfs, err := r.Links.VFs(ctx, l.Index)
 		say("vfs of "+l.Name, vfs, err)
@@ -228,6 +231,7 @@ func TestWhatNobodyReadIsNotInTheCapture(t *testing.T) {
 		"links":   second(r.Links.Links(t.Context())),
 		"vfs":     second(r.Links.VFs(t.Context(), 2)),
 		"routes":  second(r.Links.DefaultRoutes(t.Context())),
+		"route":   second(r.Links.RouteTo(t.Context(), netip.MustParseAddr("192.0.2.1"))),
 		"tc":      second(r.Links.TCOffload(t.Context(), "eth0")),
 		"eswitch": second(r.Devlink.EswitchMode(t.Context(), hw.PCIAddr{})),
 		"param":   second(r.Devlink.Param(t.Context(), hw.PCIAddr{}, "p")),

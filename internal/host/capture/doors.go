@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strconv"
 	"syscall"
 
@@ -101,6 +102,8 @@ type linkDoor struct {
 	// VFs are by the index of the PF's netdev.
 	VFs           map[string]answer[[]host.VFLink] `json:"vfs,omitempty"`
 	DefaultRoutes *answer[[]int]                   `json:"defaultRoutes,omitempty"`
+	// RouteTo is by the address.
+	RouteTo map[string]answer[[]int] `json:"routeTo,omitempty"`
 	// TCOffload is by the name of the netdev.
 	TCOffload map[string]answer[hw.Feature] `json:"tcOffload,omitempty"`
 }
@@ -167,6 +170,15 @@ func (r replay) DefaultRoutes(context.Context) ([]int, error) {
 		return nil, unasked("list default routes")
 	}
 	return r.links.DefaultRoutes.get()
+}
+
+// RouteTo implements host.LinkReader.
+func (r replay) RouteTo(_ context.Context, addr netip.Addr) ([]int, error) {
+	a, ok := r.links.RouteTo[addr.String()]
+	if !ok {
+		return nil, unasked("find the route to %s", addr)
+	}
+	return a.get()
 }
 
 // TCOffload implements host.LinkReader.

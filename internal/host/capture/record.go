@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"path"
 	"strconv"
 	"sync"
@@ -28,7 +29,7 @@ type Recorder struct {
 // Record begins to record a machine.
 func Record(r host.Reader) *Recorder {
 	return &Recorder{from: r, tree: newTree(), doors: replay{
-		links:   linkDoor{VFs: map[string]answer[[]host.VFLink]{}, TCOffload: map[string]answer[hw.Feature]{}},
+		links:   linkDoor{VFs: map[string]answer[[]host.VFLink]{}, RouteTo: map[string]answer[[]int]{}, TCOffload: map[string]answer[hw.Feature]{}},
 		devlink: devlinkDoor{Eswitch: map[string]answer[hw.EswitchMode]{}, Params: map[string]map[string]answer[string]{}},
 	}}
 }
@@ -202,6 +203,12 @@ func (d recordedDoors) VFs(ctx context.Context, pfIndex int) ([]host.VFLink, err
 func (d recordedDoors) DefaultRoutes(ctx context.Context) ([]int, error) {
 	v, err := d.r.from.Links.DefaultRoutes(ctx)
 	return note(ctx, d.r, v, err, func(r *replay, a answer[[]int]) { r.links.DefaultRoutes = &a })
+}
+
+// RouteTo implements host.LinkReader.
+func (d recordedDoors) RouteTo(ctx context.Context, addr netip.Addr) ([]int, error) {
+	v, err := d.r.from.Links.RouteTo(ctx, addr)
+	return note(ctx, d.r, v, err, func(r *replay, a answer[[]int]) { r.links.RouteTo[addr.String()] = a })
 }
 
 // TCOffload implements host.LinkReader.

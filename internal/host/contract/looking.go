@@ -6,6 +6,7 @@ package contract
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -81,6 +82,9 @@ func showsLink(c check) {
 	}
 	if _, err := c.Links.DefaultRoutes(c.Context()); err != nil {
 		c.Error(err)
+	}
+	if over, err := c.Links.RouteTo(c.Context(), netip.MustParseAddr("192.0.2.1")); err != nil || !slices.IsSorted(over) {
+		c.Errorf("an address is reached over %v, %v", over, err)
 	}
 	if feature, err := c.Links.TCOffload(c.Context(), l.Name); err != nil || feature == "" {
 		c.Errorf("hw-tc-offload is %q, %v", feature, err)

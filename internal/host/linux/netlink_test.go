@@ -182,7 +182,7 @@ func FuzzBodies(f *testing.F) {
 		}
 		for _, kind := range []uint16{unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWROUTE, unix.RTM_NEWNEXTHOP} {
 			_, _ = parseLinkChange(message(kind, b))
-			_, _ = parseDefault(message(kind, b))
+			_, _ = parseRoute(message(kind, b))
 			_, _ = parseNexthop(message(kind, b))
 		}
 		_, _ = parseParam(b)

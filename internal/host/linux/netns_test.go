@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -350,6 +351,63 @@ func TestDefaultRoutesAreFoundInAllTheirForms(t *testing.T) {
 	}
 }
 
+func TestTheRouteToAnAddressIsFound(t *testing.T) {
+	address := func(text string) *netlink.Addr {
+		a, err := netlink.ParseAddr(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Flags = unix.IFA_F_NODAD
+		return a
+	}
+	up := func(name string, addrs ...string) int {
+		a, peer := pair(t, name, name+"p")
+		for _, l := range []netlink.Link{a, peer} {
+			if err := netlink.LinkSetUp(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, text := range addrs {
+			if err := netlink.AddrAdd(a, address(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return a.Attrs().Index
+	}
+	q0, q1 := up("q0", "198.51.100.1/28", "2001:db8:1::1/64"), up("q1", "198.51.100.17/28")
+	several := &netlink.Route{
+		Dst: &net.IPNet{IP: net.IPv4(203, 0, 113, 0), Mask: net.CIDRMask(24, 32)},
+		MultiPath: []*netlink.NexthopInfo{
+			{LinkIndex: q0, Gw: net.IPv4(198, 51, 100, 2)}, {LinkIndex: q1, Gw: net.IPv4(198, 51, 100, 18)},
+		},
+	}
+	refused := &netlink.Route{Dst: &net.IPNet{IP: net.IPv4(192, 88, 99, 0), Mask: net.CIDRMask(24, 32)}, Type: unix.RTN_UNREACHABLE}
+	for _, r := range []*netlink.Route{several, refused} {
+		if err := netlink.RouteAdd(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := []int{q0, q1}
+	slices.Sort(both)
+	for addr, want := range map[string][]int{
+		"198.51.100.2":        {q0}, // by the subnet
+		"198.51.100.1":        {q0}, // its own
+		"::ffff:198.51.100.2": {q0},
+		"198.51.100.18":       {q1},
+		"2001:db8:1::2":       {q0},
+		"2001:db8:1::1":       {q0},
+		"203.0.113.9":         both,
+		"192.88.99.1":         nil,
+		"192.0.0.9":           nil, // no route at all
+		"2001:db8:9::1":       nil,
+	} {
+		got, err := links{}.RouteTo(t.Context(), netip.MustParseAddr(addr))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: over %v, %v; want %v", addr, got, err, want)
+		}
+	}
+}
+
 func TestADefaultRouteOverNexthopObjectsIsFound(t *testing.T) {
 	a, _ := pair(t, "n0", "n1")
 	b, _ := pair(t, "n2", "n3")
@@ -389,6 +447,10 @@ func TestADefaultRouteOverNexthopObjectsIsFound(t *testing.T) {
 		got, err := links{}.DefaultRoutes(t.Context())
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("with nexthop_compat_mode %s: %v, %v; want %v", compat, got, err, want)
+		}
+		got, err = links{}.RouteTo(t.Context(), netip.MustParseAddr("203.0.113.200"))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("with nexthop_compat_mode %s the route to an address leads over %v, %v; want %v", compat, got, err, want)
 		}
 	}
 }

@@ -8,7 +8,9 @@ package linux
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/mdlayher/netlink"
@@ -23,8 +25,6 @@ const (
 
 // DefaultRoutes implements host.LinkReader.
 func (links) DefaultRoutes(ctx context.Context) ([]int, error) {
-	found := map[int]bool{}
-	objects := map[uint32]bool{}
 	// One dump tells the routes of all families.
 	answer, err := ask(ctx, request{
 		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, flags: netlink.Dump, header: make([]byte, unix.SizeofRtMsg),
@@ -32,16 +32,29 @@ func (links) DefaultRoutes(ctx context.Context) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
+	var legs []leg
 	for _, m := range answer {
-		r, err := parseDefault(m)
+		r, err := parseRoute(m)
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
-		for _, index := range r.links {
+		if r.isDefault() {
+			legs = append(legs, r.leg)
+		}
+	}
+	return over(ctx, legs)
+}
+
+// over are the netdevs that routes lead over.
+func over(ctx context.Context, legs []leg) ([]int, error) {
+	found := map[int]bool{}
+	objects := map[uint32]bool{}
+	for _, l := range legs {
+		for _, index := range l.links {
 			found[index] = true
 		}
-		if len(r.links) == 0 && r.nexthop != 0 {
-			objects[r.nexthop] = true
+		if len(l.links) == 0 && l.nexthop != 0 {
+			objects[l.nexthop] = true
 		}
 	}
 	if len(objects) > 0 {
@@ -52,33 +65,81 @@ func (links) DefaultRoutes(ctx context.Context) ([]int, error) {
 	return sortedKeys(found), nil
 }
 
-// defaultRoute is where a default route leads: over netdevs, or to a nexthop
-// object.
-type defaultRoute struct {
+// RouteTo implements host.LinkReader. The kernel's answer is the entry of the
+// table that fits (RTM_F_FIB_MATCH), because that names every netdev of a route
+// over several, and the holder of an own address instead of lo.
+func (links) RouteTo(ctx context.Context, addr netip.Addr) ([]int, error) {
+	addr = addr.Unmap().WithZone("")
+	header := make([]byte, unix.SizeofRtMsg)
+	header[0], header[1] = unix.AF_INET, byte(addr.BitLen())
+	if addr.Is6() {
+		header[0] = unix.AF_INET6
+	}
+	binary.NativeEndian.PutUint32(header[8:], unix.RTM_F_FIB_MATCH)
+	attrs := netlink.NewAttributeEncoder()
+	attrs.Bytes(unix.RTA_DST, addr.AsSlice())
+	answer, err := ask(ctx, request{protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, header: header, attrs: attrs})
+	if leadsNowhere(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the route to %s: %w", addr, err)
+	}
+	var legs []leg
+	for _, m := range answer {
+		l, err := parseRoute(m)
+		if err != nil {
+			return nil, fmt.Errorf("find the route to %s: %w", addr, err)
+		}
+		legs = append(legs, l.leg)
+	}
+	return over(ctx, legs)
+}
+
+// leadsNowhere reports whether the kernel answered that no route leads to an
+// address, or one that refuses (fib_props in net/ipv4/fib_semantics.c,
+// ip6_rt_type_to_error in net/ipv6/route.c).
+func leadsNowhere(err error) bool {
+	return errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) ||
+		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL)
+}
+
+// leg is where a route leads: over netdevs, or to a nexthop object.
+type leg struct {
 	links   []int
 	nexthop uint32
 }
 
-// parseDefault reads a route; one that is no IP default route of the main table
-// to other machines leads nowhere.
-func parseDefault(m netlink.Message) (defaultRoute, error) {
+// route is what the kernel tells of a route.
+type route struct {
+	leg
+	family, bits, kind byte
+	table              uint32
+	cloned             bool
+}
+
+// isDefault reports whether it is an IP default route of the main table to other
+// machines.
+func (r route) isDefault() bool {
+	ip := r.family == unix.AF_INET || r.family == unix.AF_INET6
+	return ip && r.bits == 0 && r.kind == unix.RTN_UNICAST && !r.cloned && r.table == unix.RT_TABLE_MAIN
+}
+
+// parseRoute reads a route; what is none is of no family and leads nowhere.
+func parseRoute(m netlink.Message) (route, error) {
 	b := m.Data
 	if m.Header.Type != unix.RTM_NEWROUTE || len(b) < unix.SizeofRtMsg {
-		return defaultRoute{}, nil
+		return route{}, nil
 	}
-	family, bits, table, kind := b[0], b[1], uint32(b[4]), b[7]
-	flags := binary.NativeEndian.Uint32(b[8:])
-	if family != unix.AF_INET && family != unix.AF_INET6 {
-		return defaultRoute{}, nil
+	r := route{family: b[0], bits: b[1], table: uint32(b[4]), kind: b[7]}
+	r.cloned = binary.NativeEndian.Uint32(b[8:])&unix.RTM_F_CLONED != 0
+	if r.family != unix.AF_INET && r.family != unix.AF_INET6 {
+		return r, nil // the attributes of others mean something else
 	}
-	if bits != 0 || kind != unix.RTN_UNICAST || flags&unix.RTM_F_CLONED != 0 {
-		return defaultRoute{}, nil
-	}
-	var r defaultRoute
 	err := decode(b, unix.SizeofRtMsg, func(a *netlink.AttributeDecoder) {
 		switch a.Type() {
 		case unix.RTA_TABLE:
-			table = a.Uint32()
+			r.table = a.Uint32()
 		case unix.RTA_OIF:
 			r.links = append(r.links, int(a.Uint32()))
 		case unix.RTA_MULTIPATH:
@@ -87,10 +148,7 @@ func parseDefault(m netlink.Message) (defaultRoute, error) {
 			r.nexthop = a.Uint32()
 		}
 	})
-	if err != nil || table != unix.RT_TABLE_MAIN {
-		return defaultRoute{}, err
-	}
-	return r, nil
+	return r, err
 }
 
 // multipath reads a run of struct rtnexthop.

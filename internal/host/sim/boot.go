@@ -335,7 +335,7 @@ func (m *Machine) become(o *Machine) {
 	m.netdevs, m.byName, m.rdmaDevs = o.netdevs, o.byName, o.rdmaDevs
 	m.lastIndex, m.lastGroup, m.iommu = o.lastIndex, o.lastGroup, o.iommu
 	m.drivers, m.modules, m.loaded = o.drivers, o.modules, o.loaded
-	m.rdma, m.routes = o.rdma, o.routes
+	m.rdma, m.routes, m.subnets = o.rdma, o.routes, o.subnets
 	m.rescan, m.rtnl = o.rescan, o.rtnl
 	// What shows a function shows it as the machine that made it knows it.
 	for _, f := range m.functions {

@@ -6,6 +6,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -432,6 +433,22 @@ func (b builder) links() error {
 			return wrong(fmt.Sprintf("defaultRoutes[%d]", i), "there is no netdev %s", name)
 		}
 		m.routes = append(m.routes, nd)
+	}
+	return b.routes()
+}
+
+func (b builder) routes() error {
+	for i, d := range b.desc.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		to, err := netip.ParsePrefix(d.To)
+		if err != nil {
+			return wrong(path+".to", "%q is no prefix such as 192.0.2.0/24", d.To)
+		}
+		nd := b.m.named(d.Over)
+		if nd == nil {
+			return wrong(path+".over", "there is no netdev %s", d.Over)
+		}
+		b.m.subnets = append(b.m.subnets, subnet{to: to.Masked(), over: nd})
 	}
 	return nil
 }

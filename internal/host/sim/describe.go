@@ -34,6 +34,15 @@ type Description struct {
 	Devices       []DeviceDescription `yaml:"devices"`
 	Links         []LinkDescription   `yaml:"links"`
 	DefaultRoutes []string            `yaml:"defaultRoutes"`
+	// Routes are those to less than everything.
+	Routes []RouteDescription `yaml:"routes"`
+}
+
+// RouteDescription is one route.
+type RouteDescription struct {
+	// To is a prefix such as 192.0.2.0/24, Over the netdev that leads there.
+	To   string `yaml:"to"`
+	Over string `yaml:"over"`
 }
 
 // BootDescription is how the machine boots.

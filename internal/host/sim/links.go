@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,14 +263,39 @@ func (l links) DefaultRoutes(ctx context.Context) ([]int, error) {
 		return nil, fmt.Errorf("list default routes: %w", err)
 	}
 	defer l.m.mu.Unlock()
+	return present(l.m.routes), nil
+}
+
+// RouteTo implements host.LinkReader: the longest described prefix wins, and the
+// default routes are the shortest.
+func (l links) RouteTo(ctx context.Context, addr netip.Addr) ([]int, error) {
+	if err := l.m.lookCtx(ctx, "route:"+addr.String()); err != nil {
+		return nil, fmt.Errorf("find the route to %s: %w", addr, err)
+	}
+	defer l.m.mu.Unlock()
+	best, over := -1, l.m.routes
+	for _, r := range l.m.subnets {
+		switch bits := r.to.Bits(); {
+		case !r.to.Contains(addr) || bits < best:
+		case bits > best:
+			best, over = bits, []*netdev{r.over}
+		default:
+			over = append(over, r.over)
+		}
+	}
+	return present(over), nil
+}
+
+// present are the indices of the netdevs that are there, sorted and without doubles.
+func present(netdevs []*netdev) []int {
 	var out []int
-	for _, nd := range l.m.routes {
+	for _, nd := range netdevs {
 		if !nd.gone && !nd.away {
 			out = append(out, nd.Index)
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out), nil
+	return slices.Compact(out)
 }
 
 // TCOffload implements host.LinkReader.

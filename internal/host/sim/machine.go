@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type Machine struct {
 	etc       map[string]confFile
 	rdma      hw.RDMAMode // empty without RDMA
 	routes    []*netdev
+	subnets   []subnet
 	delays    Delays
 	watchers  []*watcher
 	udev      udevQueue
@@ -48,6 +50,12 @@ type Machine struct {
 	// The kernel's own locks, held for as long as its work takes. Order: a
 	// function's lock, then rescan, then rtnl.
 	rescan, rtnl lock
+}
+
+// subnet is a route to less than everything.
+type subnet struct {
+	to   netip.Prefix
+	over *netdev
 }
 
 // moduleKind is how a module gets into the kernel.

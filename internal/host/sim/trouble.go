@@ -44,7 +44,7 @@ type fault struct {
 //	boot:args  power:reboot  rdma:mode
 //
 // Addresses of looks begin with "read:": read:sys/… for a file, a folder or a
-// link, read:links, read:vfs:0000:d8:00.0, read:routes, read:tcoffload:NAME,
+// link, read:links, read:vfs:0000:d8:00.0, read:routes, read:route:ADDRESS, read:tcoffload:NAME,
 // read:devlink:0000:d8:00.0/eswitch (…/param/NAME), read:rdma, read:events,
 // read:namespaces, read:boot, read:boot:next.
 func (m *Machine) Fail(addr string, err error) { m.addFault(addr, fault{err: err}) }

@@ -6,10 +6,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeovn/sriov-network-operator/internal/atboot"
 )
@@ -37,7 +40,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 }
 
 func TestWhatTheOperatorSaysIsUnderstood(t *testing.T) {
-	env := map[string]string{"NODE_NAME": "node1", "NAMESPACE": "sriov", "CLUSTER_TYPE": "kubernetes", "USE_EXTERNAL_DRAINER": "true"}
+	env := map[string]string{"NODE_NAME": "node1", "NAMESPACE": "sriov", "CLUSTER_TYPE": "kubernetes", "USE_EXTERNAL_DRAINER": "true", "HOST_IP": "192.0.2.7"}
 	o, err := readStart([]string{"--use-systemd-service", "--disable-plugins=mellanox", "--parallel-nic-config", "--manage-software-bridges"},
 		func(name string) string { return env[name] }, io.Discard)
 	if err != nil {
@@ -46,9 +49,32 @@ func TestWhatTheOperatorSaysIsUnderstood(t *testing.T) {
 	if o.node != "node1" || o.namespace != "sriov" || o.host != "/host" || !o.external || !o.atBoot {
 		t.Errorf("got %+v", o)
 	}
+	if diff := cmp.Diff([]string{"192.0.2.7"}, texts(o.addrs)); diff != "" {
+		t.Errorf("the node's addresses (-want +got):\n%s", diff)
+	}
 	if o, err := readStart([]string{"--node-name=other"}, noEnv, io.Discard); err != nil || o.node != "other" || o.namespace != "kube-system" {
 		t.Errorf("got %+v, %v", o, err)
 	}
+}
+
+// An address that cannot be read protects nothing, so the daemon does not start with it.
+func TestTheNodesAddressesAreRead(t *testing.T) {
+	got, err := addresses(" 192.0.2.7, 2001:db8::7,")
+	if diff := cmp.Diff([]string{"192.0.2.7", "2001:db8::7"}, texts(got)); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	env := func(name string) string { return map[string]string{"NODE_NAME": "node1", "HOST_IP": "192.0.2"}[name] }
+	if _, err := readStart(nil, env, io.Discard); err == nil || !strings.Contains(err.Error(), `HOST_IP: "192.0.2" is no IP address`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func texts(addrs []netip.Addr) []string {
+	var out []string
+	for _, addr := range addrs {
+		out = append(out, addr.String())
+	}
+	return out
 }
 
 func TestTheProgramIsCopiedToTheHost(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -31,6 +32,7 @@ import (
 const (
 	envNode            = "NODE_NAME"
 	envNamespace       = "NAMESPACE"
+	envAddress         = "HOST_IP"
 	envKubeconfig      = "KUBECONFIG"
 	envCluster         = "CLUSTER_TYPE"
 	envExternalDrainer = "USE_EXTERNAL_DRAINER"
@@ -49,6 +51,8 @@ const (
 // startOptions are the settings of start.
 type startOptions struct {
 	kubeconfig, node, namespace string
+	// addrs are the node's own addresses.
+	addrs []netip.Addr
 	// host is where the host's root is, and kubelet the kubelet's folder on the host.
 	host, kubelet string
 	health        string
@@ -84,7 +88,8 @@ func readStart(args []string, env func(string) string, errs io.Writer) (startOpt
 	set.Bool("parallel-nic-config", false, "taken for compatibility: NICs are always configured at the same time")
 	set.Bool("manage-software-bridges", false, "taken for compatibility: the status says so where bridges are asked for")
 	set.String("ovs-socket-path", "", "taken for compatibility, as bridges are not configured")
-	if err := parse(set, args); err != nil {
+	err := parse(set, args)
+	if err != nil {
 		return o, err
 	}
 	for _, name := range strings.FieldsFunc(o.plugins, func(r rune) bool { return r == ',' }) {
@@ -92,10 +97,29 @@ func readStart(args []string, env func(string) string, errs io.Writer) (startOpt
 			return o, fmt.Errorf("--disable-plugins: %q is no plugin that can be disabled; there is %s", name, sriovv1.PluginMellanox)
 		}
 	}
+	if o.addrs, err = addresses(env(envAddress)); err != nil {
+		return o, err
+	}
 	if o.node == "" {
 		return o, errors.New("the node's name is missing; set --node-name or " + envNode)
 	}
 	return o, nil
+}
+
+// addresses are those of a list with commas, as status.hostIP of a pod has one.
+func addresses(list string) ([]netip.Addr, error) {
+	var out []netip.Addr
+	for text := range strings.SplitSeq(list, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is no IP address; it is the node's, as status.hostIP of the pod", envAddress, text)
+		}
+		out = append(out, addr)
+	}
+	return out, nil
 }
 
 // start runs the daemon until the context ends.
@@ -124,7 +148,7 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 	defer serveMetrics(ctx, o, config, registry, log)()
 	log.Info("starting", "version", released(), "node", o.node, "namespace", o.namespace, "host", o.host)
 	return daemon.Run(ctx, daemon.Options{
-		Node: o.node, Namespace: o.namespace, API: config, Host: machine,
+		Node: o.node, Namespace: o.namespace, Addrs: o.addrs, API: config, Host: machine,
 		Holders:         holders.At(filepath.Join(o.host, o.kubelet, podResources)),
 		ExternalDrainer: o.external, AtBoot: o.atBoot, Now: time.Now, Log: log, Registry: registry,
 		SetLogLevel: func(wanted int) { verbosity.Follow(log.Info, wanted) },

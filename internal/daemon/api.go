@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,10 +43,11 @@ const pluginApp = "sriov-device-plugin"
 // groups, so that the many others cost no memory.
 type api struct {
 	sriov, core     rest.Interface
+	lifelines       *lifelines
 	node, namespace string
 }
 
-func newAPI(config *rest.Config, node, namespace string) (*api, error) {
+func newAPI(config *rest.Config, node, namespace string, own ...netip.Addr) (*api, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, sriovv1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -54,11 +56,13 @@ func newAPI(config *rest.Config, node, namespace string) (*api, error) {
 	}
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the API server shares itself out fairly
+	lifelines := newLifelines(config.Host, own)
+	config.Dial = lifelines.through(config.Dial)
 	http, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	a := &api{node: node, namespace: namespace}
+	a := &api{node: node, namespace: namespace, lifelines: lifelines}
 	if a.sriov, err = group(config, http, scheme, sriovv1.SchemeGroupVersion, "/apis"); err != nil {
 		return nil, err
 	}

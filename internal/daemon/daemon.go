@@ -156,6 +156,9 @@ func (d *daemon) note(ctx context.Context, f func()) {
 	}
 }
 
+// lookAtOnce makes the next turn begin with a look.
+func (d *daemon) lookAtOnce() { d.machine.look = d.o.Now() }
+
 // hand makes a watch's callback that hands its objects over.
 func (d *daemon) hand(ctx context.Context, take func(context.Context, []any)) func([]any) {
 	return func(objects []any) { d.note(ctx, func() { take(ctx, objects) }) }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,9 @@ type Options struct {
 	Node string
 	// Namespace is the operator's.
 	Namespace string
+	// Addrs are the node's own addresses, at which others reach it. A PF that holds
+	// one is in use by the host.
+	Addrs []netip.Addr
 	// API is where the API server is.
 	API *rest.Config
 	// Host is the machine.
@@ -120,7 +124,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Pace = o.Pace.withDefaults()
-	api, err := newAPI(o.API, o.Node, o.Namespace)
+	api, err := newAPI(o.API, o.Node, o.Namespace, o.Addrs...)
 	if err != nil {
 		return err
 	}
@@ -136,5 +140,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("watch the machine: %w", err)
 	}
 	d := newDaemon(o, api, metrics)
+	// Whoever connects is not kept waiting.
+	api.lifelines.learned = func() { go d.note(ctx, d.lookAtOnce) }
 	return d.begin(ctx, stop, events)
 }

@@ -55,7 +55,7 @@ func (m *machine) ring(now time.Time, pace Pace) {
 func (d *daemon) lookNow(ctx context.Context) {
 	m := &d.machine
 	m.burst = time.Time{}
-	seen, err := converge.Look(ctx, d.o.Host.Reader, d.nics)
+	seen, err := converge.Look(ctx, d.o.Host.Reader, d.nics, d.api.lifelines.now()...)
 	m.looked = d.o.Now()
 	m.look = m.looked.Add(d.o.Pace.Resync)
 	if m.err = err; err != nil {

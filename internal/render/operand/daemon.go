@@ -43,6 +43,8 @@ const usualKubeletDir = "/var/lib/kubelet"
 const (
 	envNodeName  = "NODE_NAME"
 	envNamespace = "NAMESPACE"
+	// envHostIP is the node's address: what holds it is never cut off.
+	envHostIP = "HOST_IP"
 )
 
 // daemon is the config daemon: a privileged pod on each node that is looked after.
@@ -136,10 +138,9 @@ func (r *renderer) daemonPod() corev1.PodTemplateSpec {
 // serveDaemonMetrics makes the daemon serve its metrics on the node's address, with the
 // exporter's certificate once there is one: a node is never kept waiting for it.
 func (r *renderer) serveDaemonMetrics(pod *corev1.PodSpec) {
-	const hostIP, folder = "HOST_IP", "/etc/metrics"
+	const folder = "/etc/metrics"
 	c := &pod.Containers[0]
-	c.Args = append(c.Args, fmt.Sprintf("--metrics-bind-address=[$(%s)]:%d", hostIP, r.Metrics.DaemonPort), "--metrics-cert-dir="+folder)
-	c.Env = append(c.Env, envField(hostIP, "status.hostIP"))
+	c.Args = append(c.Args, fmt.Sprintf("--metrics-bind-address=[$(%s)]:%d", envHostIP, r.Metrics.DaemonPort), "--metrics-cert-dir="+folder)
 	c.Ports = append(c.Ports, corev1.ContainerPort{Name: daemonMetricsPort, ContainerPort: int32(r.Metrics.DaemonPort), Protocol: corev1.ProtocolTCP})
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: metricsVolume, MountPath: folder, ReadOnly: true})
 	secret := secretVolume(metricsVolume, r.Certificates.ExporterSecret)
@@ -176,10 +177,11 @@ func (r *renderer) daemonArgs() []string {
 }
 
 // daemonEnv has each variable once. Those of the configuration replace the operator's,
-// except what ties the daemon to its node and namespace.
+// except what ties the daemon to its node, its address and its namespace.
 func (r *renderer) daemonEnv() []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		envField(envNodeName, "spec.nodeName"), envField(envNamespace, "metadata.namespace"),
+		envField(envHostIP, "status.hostIP"),
 		{Name: "CLUSTER_TYPE", Value: r.Platform.String()}, {Name: "RESOURCE_PREFIX", Value: r.prefix()},
 	}
 	if r.DevMode {
@@ -190,7 +192,7 @@ func (r *renderer) daemonEnv() []corev1.EnvVar {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.spec.ConfigDaemonEnvVars)) {
 		field := fmt.Sprintf("spec.configDaemonEnvVars[%s]", name)
-		if name == envNodeName || name == envNamespace {
+		if slices.Contains([]string{envNodeName, envNamespace, envHostIP}, name) {
 			r.warn(ConfigDaemon, field, "is set by the operator and cannot be changed", "remove it")
 			continue
 		}

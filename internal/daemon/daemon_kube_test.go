@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -267,6 +268,34 @@ func TestD28FailedIsReachedWithCauseAndFixAndLeftAgain(t *testing.T) {
 	if condition(s, sriovv1.ConditionReady) != "False TotalVFsExceeded" || !strings.Contains(s.Status.LastSyncError, "Lower numVfs") {
 		t.Errorf("Ready is %s: %q", condition(s, sriovv1.ConditionReady), s.Status.LastSyncError)
 	}
+}
+
+func TestThePFThatHoldsTheNodesAddressIsNotCutOff(t *testing.T) {
+	n := newNode(t, connectX5, "\nroutes: [{to: 10.1.0.0/16, over: ens41f0np0}]\n")
+	n.options = func(o *daemon.Options) { o.Addrs = []netip.Addr{netip.MustParseAddr("10.1.0.7")} }
+	n.start()
+	var wishes []sriovv1.Interface
+	for port := range 2 {
+		wish := pf(port, 2)
+		wish.EswitchMode = "switchdev"
+		wishes = append(wishes, wish)
+	}
+	n.want(wishes...)
+	s := n.awaitSync(sriovv1.SyncStatusFailed)
+	if got := condition(s, sriovv1.ConditionReady); got != "False HostTraffic" {
+		t.Errorf("Ready is %s", got)
+	}
+	for _, text := range []string{"ens41f0np0 carries address of this node via ens41f0np0", reason.HostTraffic.Fix()} {
+		if !strings.Contains(s.Status.LastSyncError, text) {
+			t.Errorf("%q does not say %q", s.Status.LastSyncError, text)
+		}
+	}
+	if s.Status.Interfaces[0].NumVfs != 0 || s.Status.Interfaces[0].EswitchMode != "legacy" || s.Status.Interfaces[1].NumVfs != 2 {
+		t.Errorf("the PFs are %+v", s.Status.Interfaces)
+	}
+	wishes[0].AllowInUse = true
+	n.want(wishes...)
+	n.awaitSync(sriovv1.SyncStatusSucceeded)
 }
 
 func TestAFailureThatPassesIsTriedAgain(t *testing.T) {

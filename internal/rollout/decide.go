@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// changes is how many times longer than a drain the change of a node may take before it
+// counts as overdue: a big server needs a quarter of an hour to restart.
+const changes = 3
+
 // Decide says what becomes of every node now. A drain that takes longer than patience
 // gives its turn back when another node could go instead. The order of pools and nodes
 // means nothing; names must differ. A pool that a node names and that is not among the
@@ -160,42 +164,67 @@ func (d *decision) revoke() {
 	}
 }
 
+// revokeIn takes turns back in one pool. A node that waits and is out already needs a
+// slot, which any drain can give; one in service needs another back in service, too, and
+// a node that is out for other reasons as well would not be.
 func (d *decision) revokeIn(r *ring) {
-	waiting, freed := 0, r.out-r.limit
-	var stuck []*member
+	var out, in int
+	var stuck, serving []*member
 	for _, m := range d.nodes { // the longest drain first
 		switch {
 		case m.rings[0] != r || len(m.rings) > 1:
+		case m.Move == Wait && m.Cause == Full && m.out:
+			out++
 		case m.Move == Wait && m.Cause == Full:
-			waiting++
-			if m.out { // needs a slot, and makes no more nodes out
-				freed = r.slots - r.limit
-			}
-		case m.Move == Keep && m.Held == Draining && d.overdue(m) && m.Health == Ready && !m.Cordoned:
+			in++
+		case m.Move == Keep && m.Held == Draining && d.overdue(m):
 			stuck = append(stuck, m)
+			if m.Health == Ready && !m.Cordoned {
+				serving = append(serving, m)
+			}
 		}
 	}
-	// So many turns must be given back before the first helps anybody: nodes that are out
-	// without a turn may keep the pool full.
-	if waiting == 0 || len(stuck) <= freed {
-		return
+	over := r.slots - r.limit
+	if takeBack(serving, r.out-r.limit, in) > 0 {
+		over = r.slots - r.out // what made up for nodes that are out without a slot is a slot
 	}
-	for _, m := range stuck[:min(len(stuck), freed+waiting)] {
-		m.Move = Yield
-	}
+	takeBack(slices.DeleteFunc(stuck, func(m *member) bool { return m.Move == Yield }), over, out)
 }
 
-func (d *decision) overdue(m *member) bool { return !m.Since.Add(d.patience).After(d.now) }
+// takeBack takes turns from the first of the drains for so many nodes that wait, and
+// returns how many. What is over the limit must be made up for before it helps anybody.
+func takeBack(stuck []*member, over, waiting int) int {
+	if waiting == 0 || len(stuck) <= over {
+		return 0
+	}
+	n := max(0, min(len(stuck), over+waiting))
+	for _, m := range stuck[:n] {
+		m.Move = Yield
+	}
+	return n
+}
+
+// due is when a node that has its turn has kept it for longer than it should.
+func (d *decision) due(m *member) time.Time {
+	if m.Held == Drained {
+		return m.Since.Add(changes * d.patience)
+	}
+	return m.Since.Add(d.patience)
+}
+
+func (d *decision) overdue(m *member) bool {
+	return m.Held != Idle && !m.External && !d.due(m).After(d.now)
+}
 
 // result is the decision as its readers want it.
 func (d *decision) result() Rollout {
 	var out Rollout
 	for _, m := range d.nodes {
 		out.Verdicts = append(out.Verdicts, m.Verdict)
-		if m.Move != Keep || m.Held != Draining || d.overdue(m) {
+		if m.Move != Keep || m.Held == Idle || d.overdue(m) {
 			continue
 		}
-		if end := m.Since.Add(d.patience); out.Again.IsZero() || end.Before(out.Again) {
+		if end := d.due(m); out.Again.IsZero() || end.Before(out.Again) {
 			out.Again = end
 		}
 	}
@@ -237,10 +266,10 @@ func (d *decision) outage(m *member) Outage {
 	o := Outage{Node: m.Name, Why: IsCordoned}
 	switch {
 	case m.Held == Drained:
-		o.Why = IsChanged
+		o.Why, o.Since, o.Overdue = IsChanged, m.Since, d.overdue(m)
 	case m.Held == Draining || m.Move.HasSlot():
 		o.Why, o.Since = IsDraining, m.Since
-		o.Overdue = m.Held == Draining && d.overdue(m)
+		o.Overdue = d.overdue(m)
 	case m.Health != Ready:
 		o.Why = IsNotReady
 	}

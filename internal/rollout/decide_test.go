@@ -177,6 +177,21 @@ func TestWhoGoes(t *testing.T) {
 			nodes: []rollout.Node{{Name: "a", Asks: true}, {Name: "b", Asks: true, Held: rollout.Draining, Cordoned: true, Since: before(10)}},
 			want:  "a wait (full), b keep",
 		},
+		"a drain on a node that is out anyway gives its turn to one that is out already": {
+			nodes: []rollout.Node{
+				{Name: "a", Asks: true, Cordoned: true}, {Name: "b", Asks: true, Held: rollout.Draining, Health: rollout.Lost, Since: before(10)},
+			},
+			want: "a wait (full), b yield",
+		},
+		"drains give their turns back for who is out already and for who is not": {
+			pools: two,
+			nodes: []rollout.Node{
+				in("p", rollout.Node{Name: "a", Asks: true, Cordoned: true}), in("p", rollout.Node{Name: "b", Asks: true}),
+				in("p", rollout.Node{Name: "c", Asks: true, Held: rollout.Draining, Since: before(11)}),
+				in("p", rollout.Node{Name: "d", Asks: true, Held: rollout.Draining, Since: before(12)}),
+			},
+			want: "a wait (full), b wait (full), c yield, d yield",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +199,19 @@ func TestWhoGoes(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAChangeIsOverdueLaterThanADrain(t *testing.T) {
+	for minutes, want := range map[int]bool{10: false, 29: false, 30: true, 100: true} {
+		got := rollout.Decide(nil, []rollout.Node{{Name: "a", Asks: true, Held: rollout.Drained, Since: before(minutes)}}, noon(), patience)
+		if out := got.Reports[0].Out; len(out) != 1 || out[0].Overdue != want || got.Again.IsZero() != want {
+			t.Errorf("after %d minutes: %+v, again at %v, want overdue %v, and to decide again until it is", minutes, out, got.Again, want)
+		}
+	}
+	got := rollout.Decide(nil, []rollout.Node{{Name: "a", Asks: true, Held: rollout.Drained, External: true}}, noon(), patience)
+	if got.Reports[0].Out[0].Overdue {
+		t.Error("a node of other software's is overdue")
 	}
 }
 
@@ -235,7 +263,7 @@ func TestAReportSaysWhoIsOutAndWhoIsNext(t *testing.T) {
 		{
 			Pool: pools[0], Nodes: 7, Limit: 4, Limited: true,
 			Out: []rollout.Outage{
-				{Node: "a", Why: rollout.IsDraining, Since: before(3)}, {Node: "b", Why: rollout.IsChanged},
+				{Node: "a", Why: rollout.IsDraining, Since: before(3)}, {Node: "b", Why: rollout.IsChanged, Since: before(4)},
 				{Node: "c", Why: rollout.IsNotReady}, {Node: "d", Why: rollout.IsCordoned},
 			},
 			Waiting: []string{"g", "f", "e"},

@@ -153,6 +153,9 @@ func (f *fleet) check(r rollout.Rollout) error {
 		if err := f.checkQueue(pool, members, moves, limited, limit); err != nil {
 			return err
 		}
+		if err := f.checkStuck(pool, members, moves, limit); err != nil {
+			return err
+		}
 		newly := slices.ContainsFunc(members, func(n rollout.Node) bool { return moves[n.Name].Move == rollout.Go && !outOfItself(n) })
 		if limited && newly && out > limit {
 			return fmt.Errorf("pool %q: a node was taken out and %d are out, of %d", pool.Name, out, limit)
@@ -192,6 +195,38 @@ func (f *fleet) checkQueue(pool rollout.Pool, members []rollout.Node, moves map[
 		for _, other := range members {
 			if moves[other.Name].Move == rollout.Go && other.Since.After(n.Since) && !outOfItself(other) {
 				return fmt.Errorf("pool %q: %s overtakes %s", pool.Name, other.Name, n.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkStuck: no drain that takes too long keeps a turn which another node could have.
+func (f *fleet) checkStuck(pool rollout.Pool, members []rollout.Node, moves map[string]rollout.Verdict, limit int) error {
+	out, slots := 0, 0
+	for _, n := range members {
+		switch has := moves[n.Name].Move.HasSlot(); {
+		case moves[n.Name].Move == rollout.Yield:
+			return nil // somebody makes room
+		case has:
+			slots, out = slots+1, out+1
+		case outOfItself(n):
+			out++
+		}
+	}
+	for _, holder := range members {
+		late := holder.Held == rollout.Draining && moves[holder.Name].Move == rollout.Keep && !holder.Since.Add(patience).After(f.now)
+		if !late || len(holder.Pools) > 1 {
+			continue
+		}
+		left := out - 1
+		if outOfItself(holder) {
+			left = out
+		}
+		for _, n := range members {
+			v := moves[n.Name]
+			if v.Move == rollout.Wait && v.Cause == rollout.Full && len(n.Pools) <= 1 && slots-1 < limit && (left < limit || outOfItself(n)) {
+				return fmt.Errorf("pool %q: %s drains for too long and keeps a turn that %s could have", pool.Name, holder.Name, n.Name)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ const (
 	// Draining: pods are leaving the node.
 	Draining
 	// Drained: the node is free and may be changed. It keeps its turn until it asks no
-	// more, since nobody else can tell what it is in the middle of.
+	// more, however long, since nobody else can tell what it is in the middle of.
 	Drained
 )
 
@@ -130,9 +130,9 @@ type Verdict struct {
 type Outage struct {
 	Node string
 	Why  Why
-	// Since is when the node began to drain, for one that drains.
+	// Since is when the node began to drain, or to be changed, for one that does.
 	Since time.Time
-	// Overdue: the node has been draining for longer than it should.
+	// Overdue: the node has been draining, or changed, for longer than it should.
 	Overdue bool
 }
 
@@ -185,6 +185,6 @@ type Rollout struct {
 	// Reports are by the name of the pool, that of the built-in pool first.
 	Reports []Report
 	// Again is when it has to be decided again although nothing happens: when the next
-	// drain will have taken too long. Zero is never.
+	// drain or change will have taken too long. Zero is never.
 	Again time.Time
 }

@@ -24,6 +24,8 @@ const (
 	ReasonNodeInTwoPools = "NodeInTwoPools"
 	// ReasonDrainBlocked: a drain takes too long. The message names the pod, and the PodDisruptionBudget if there is one.
 	ReasonDrainBlocked = "DrainBlocked"
+	// ReasonNodeNotBack: a node that was freed is being changed for longer than it should. It keeps its turn.
+	ReasonNodeNotBack = "NodeNotBack"
 	// ReasonNoNodeMayGo: nodes wait, and maxUnavailable is 0.
 	ReasonNoNodeMayGo = "NoNodeMayGo"
 	// ReasonBadNodeSelector: nodeSelector cannot be read, and the pool has no nodes.

@@ -49,17 +49,10 @@ func (r *reconciler) cordon(ctx context.Context, node *corev1.Node) error {
 	return r.set(ctx, node, g)
 }
 
-// putBack undoes cordon, and no cordon of anybody else. The node may be from the cache.
+// putBack undoes cordon, and no cordon of anybody else. The node was read from the API.
 func (r *reconciler) putBack(ctx context.Context, node *corev1.Node) error {
-	if !closed(node) {
-		return nil
-	}
-	fresh := &corev1.Node{}
-	if err := r.live.Get(ctx, client.ObjectKeyFromObject(node), fresh); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	mine := fresh.Annotations[sriovv1.AnnotationCordoned] == sriovv1.AnnotationTrue
-	if !mine && !slices.ContainsFunc(fresh.Spec.Taints, isDraining) {
+	mine := node.Annotations[sriovv1.AnnotationCordoned] == sriovv1.AnnotationTrue
+	if !mine && !slices.ContainsFunc(node.Spec.Taints, isDraining) {
 		return nil
 	}
 	var g gate
@@ -68,8 +61,17 @@ func (r *reconciler) putBack(ctx context.Context, node *corev1.Node) error {
 		g.Spec.Unschedulable = &no
 		g.Metadata.Annotations = map[string]*string{sriovv1.AnnotationCordoned: nil}
 	}
-	g.Spec.Taints = slices.DeleteFunc(slices.Clone(fresh.Spec.Taints), isDraining)
-	return r.set(ctx, fresh, g)
+	g.Spec.Taints = slices.DeleteFunc(slices.Clone(node.Spec.Taints), isDraining)
+	return r.set(ctx, node, g)
+}
+
+// disown gives up the cordon of a node that somebody has uncordoned while it was being
+// changed: the next cordon is theirs. The node was read from the API.
+func (r *reconciler) disown(ctx context.Context, node *corev1.Node) error {
+	if node.Spec.Unschedulable || node.Annotations[sriovv1.AnnotationCordoned] == "" {
+		return nil
+	}
+	return r.annotate(ctx, node, map[string]*string{sriovv1.AnnotationCordoned: nil})
 }
 
 // closed reports whether we keep pods from the node.

@@ -183,20 +183,25 @@ func (m *remainder) add(pod string, o outcome, why string) {
 
 func (m *remainder) none() bool { return len(m.ending)+len(m.refused) == 0 }
 
-// obstacle is why it does not go on; empty when pods are only ending.
-func (m *remainder) obstacle() string {
+// obstacle is why it does not go on; empty when pods are only ending, and that has not
+// taken too long.
+func (m *remainder) obstacle(late bool) string {
+	if late && !m.none() {
+		return m.String()
+	}
 	slices.Sort(m.refused)
 	return some(m.refused)
 }
 
 // String is what is waited for.
 func (m *remainder) String() string {
-	slices.Sort(m.ending)
-	switch {
-	case len(m.refused) == 0:
-		return "waits for pods to end: " + some(m.ending)
-	case len(m.ending) == 0:
-		return m.obstacle()
+	var all []string
+	if len(m.refused) > 0 {
+		all = append(all, m.obstacle(false))
 	}
-	return m.obstacle() + "; waits for pods to end: " + some(m.ending)
+	if len(m.ending) > 0 {
+		slices.Sort(m.ending)
+		all = append(all, "waits for pods to end: "+some(m.ending))
+	}
+	return strings.Join(all, "; ")
 }

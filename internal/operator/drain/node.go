@@ -34,8 +34,7 @@ func (r *reconciler) reconcileNode(ctx context.Context, request reconcile.Reques
 		if client.IgnoreNotFound(err) != nil {
 			return reconcile.Result{}, fmt.Errorf("read node state %s: %w", name, err)
 		}
-		r.pods.end(name)
-		return reconcile.Result{}, r.putBack(ctx, &node)
+		return reconcile.Result{}, r.forget(ctx, &node)
 	}
 	t, decided := r.board.turn(name)
 	if !decided {
@@ -49,6 +48,26 @@ func (r *reconciler) reconcileNode(ctx context.Context, request reconcile.Reques
 		return reconcile.Result{}, err
 	}
 	return r.carryOut(ctx, t, &node, &state)
+}
+
+// forget puts a node back of which there is no node state any more, and ends its turn.
+// The node is from the cache.
+func (r *reconciler) forget(ctx context.Context, node *corev1.Node) error {
+	r.pods.end(node.Name)
+	if closed(node) {
+		fresh := &corev1.Node{}
+		if err := r.live.Get(ctx, client.ObjectKeyFromObject(node), fresh); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if err := r.putBack(ctx, fresh); err != nil {
+			return err
+		}
+	}
+	if t, decided := r.board.turn(node.Name); decided && t.Move.HasSlot() {
+		r.board.release(node.Name)
+		r.rollouts.Add(sriovv1.DefaultConfigName, gather)
+	}
+	return nil
 }
 
 // carryOut does what was decided. What it does to a node that has a turn it decides on
@@ -118,7 +137,7 @@ func (r *reconciler) drain(ctx context.Context, name string, t turn) (reconcile.
 	switch {
 	case held == rollout.Drained:
 		r.pods.end(name)
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.disown(ctx, node)
 	case !asks(request), held == rollout.Idle && (t.held != rollout.Idle || r.board.isReleased(name)):
 		return reconcile.Result{}, nil // that was decided on what is past, and will be anew
 	case held == rollout.Idle:
@@ -133,9 +152,10 @@ func (r *reconciler) drain(ctx context.Context, name string, t turn) (reconcile.
 		if err != nil {
 			return reconcile.Result{}, err
 		}
-		r.blocks(name, t.Pool, left.obstacle())
+		until := sinceOf(state).Add(r.options.Deadline).Sub(r.options.Now())
+		r.blocks(name, t.Pool, left.obstacle(until <= 0))
 		if !left.none() {
-			return reconcile.Result{RequeueAfter: r.again(left)}, r.say(ctx, state, marks{held: sriovv1.Draining, since: sinceOf(state), message: left.String()})
+			return reconcile.Result{RequeueAfter: r.again(left, until)}, r.say(ctx, state, marks{held: sriovv1.Draining, since: sinceOf(state), message: left.String()})
 		}
 	}
 	return reconcile.Result{}, r.grant(ctx, state)
@@ -147,15 +167,16 @@ func exempt(t turn, request string) bool {
 	return t.settings.disabled || t.only && request == sriovv1.RebootRequired
 }
 
-// again is when to try again to make pods leave; 0 is when something happens to a pod.
-func (r *reconciler) again(left remainder) time.Duration {
+// again is when to try again to make pods leave, until the drain has taken too long; 0 is
+// when something happens to a pod.
+func (r *reconciler) again(left remainder, until time.Duration) time.Duration {
 	switch {
 	case left.outdated:
 		return tell
-	case left.obstacle() != "":
+	case len(left.refused) > 0:
 		return r.options.Retry
 	}
-	return 0
+	return max(0, until)
 }
 
 // grant says that the node is free.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -131,10 +132,23 @@ func judge(v view, obstacles map[string]string) (reason, message string) {
 			all = append(all, "node "+node+": "+obstacles[node])
 		}
 		return sriovv1.ReasonDrainBlocked, some(all) + "; " + standing(v)
+	case len(late(v)) > 0:
+		return sriovv1.ReasonNodeNotBack, some(late(v)) + "; see the conditions of the node state, and whether its daemon runs; " + standing(v)
 	case v.Limited && v.Limit == 0 && len(v.Waiting) > 0:
 		return sriovv1.ReasonNoNodeMayGo, "maxUnavailable is 0, so no node goes; " + standing(v)
 	}
 	return sriovv1.ReasonNodesTakeTurns, standing(v)
+}
+
+// late are the nodes that were freed long ago and are still being changed.
+func late(v view) []string {
+	var all []string
+	for _, o := range v.Out {
+		if o.Why == rollout.IsChanged && o.Overdue {
+			all = append(all, fmt.Sprintf("node %s is being changed since %s", o.Node, o.Since.UTC().Format(time.RFC3339)))
+		}
+	}
+	return all
 }
 
 // standing is how the rollout stands.

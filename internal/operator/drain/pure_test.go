@@ -170,18 +170,18 @@ func TestWhatIsLeftIsSaidWithWhatIsInTheWay(t *testing.T) {
 	left.add("ns/z", sent, "")
 	left.add("ns/y", ending, "")
 	left.add("ns/x", gone, "")
-	if want := "waits for pods to end: ns/y, ns/z"; left.String() != want || left.obstacle() != "" {
-		t.Errorf("got %q, in the way %q, want %q and nothing", left.String(), left.obstacle(), want)
+	if want := "waits for pods to end: ns/y, ns/z"; left.String() != want || left.obstacle(false) != "" || left.obstacle(true) != want {
+		t.Errorf("got %q, in the way %q and late %q, want %q and nothing, late the same", left.String(), left.obstacle(false), left.obstacle(true), want)
 	}
 	left.add("ns/a", refused, "The disruption budget web needs 2 healthy pods and has 2 currently.")
 	const obstacle = "pod ns/a: The disruption budget web needs 2 healthy pods and has 2 currently"
-	if want := obstacle + "; waits for pods to end: ns/y, ns/z"; left.String() != want || left.obstacle() != obstacle {
-		t.Errorf("got %q, in the way %q, want %q", left.String(), left.obstacle(), want)
+	if want := obstacle + "; waits for pods to end: ns/y, ns/z"; left.String() != want || left.obstacle(false) != obstacle || left.obstacle(true) != want {
+		t.Errorf("got %q, in the way %q, want %q", left.String(), left.obstacle(false), want)
 	}
 	for i := range 7 {
 		left.add(fmt.Sprintf("ns/b%d", i), refused, "no")
 	}
-	if got := left.obstacle(); !strings.HasSuffix(got, "pod ns/b3: no and 3 more") {
+	if got := left.obstacle(false); !strings.HasSuffix(got, "pod ns/b3: no and 3 more") {
 		t.Errorf("got %q, want five and how many more", got)
 	}
 }
@@ -212,6 +212,11 @@ func TestWhatAPoolIsTold(t *testing.T) {
 		"a drain is blocked": {
 			of(1, []rollout.Outage{outage("a", rollout.IsDraining)}), map[string]string{"a": "pod ns/x: The disruption budget web needs 1 healthy pods and has 1 currently"},
 			sriovv1.ReasonDrainBlocked, "node a: pod ns/x: The disruption budget web needs 1 healthy pods and has 1 currently; 1 of 9 nodes out, at most 1 at a time: a (draining)",
+		},
+		"a node is not back": {
+			of(1, []rollout.Outage{{Node: "a", Why: rollout.IsChanged, Since: noon(), Overdue: true}}, "b"), nil,
+			sriovv1.ReasonNodeNotBack, "node a is being changed since 2026-01-01T12:00:00Z; see the conditions of the node state, and whether its daemon runs; " +
+				"1 of 9 nodes out, at most 1 at a time: a (being changed); 1 waiting, b next",
 		},
 		"nothing may go and nobody wants to": {of(0, nil), nil, sriovv1.ReasonNodesTakeTurns, "0 of 9 nodes out, at most 0 at a time"},
 		"nothing may go and a node waits": {

@@ -120,6 +120,31 @@ func TestEveryPageIsFoundFromTheREADME(t *testing.T) {
 	}
 }
 
+// Who opens the folder of the documentation sees all of it: its README lists every page.
+func TestTheListOfPagesHasThemAll(t *testing.T) {
+	const list = "docs/README.md"
+	all := pages(t)
+	listed := map[string]bool{}
+	for _, p := range all {
+		if p.path != list {
+			continue
+		}
+		for target := range p.targets() {
+			file, _ := p.resolve(target)
+			listed[file] = true
+		}
+	}
+	for _, p := range all {
+		// The pages of the commands are listed by the first of them.
+		if p.path == list || !strings.HasPrefix(p.path, "docs/") || strings.HasPrefix(p.path, "docs/reference/cli/kubectl-sriov_") {
+			continue
+		}
+		if !listed[p.path] {
+			t.Errorf("%s does not list %s", list, p.path)
+		}
+	}
+}
+
 func TestEveryPageHasOneTitle(t *testing.T) {
 	for _, p := range pages(t) {
 		titles := 0

@@ -128,7 +128,6 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 	if err != nil {
 		return err
 	}
-	frugal()
 	verbosity := loglevel.New(o.verbosity)
 	log := newLogger(errs, verbosity)
 	config, err := connect(o)
@@ -152,11 +151,12 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 		Holders:         holders.At(filepath.Join(o.host, o.kubelet, podResources)),
 		ExternalDrainer: o.external, AtBoot: o.atBoot, Now: time.Now, Log: log, Registry: registry,
 		SetLogLevel: func(wanted int) { verbosity.Follow(log.Info, wanted) },
+		Decided:     frugal,
 	})
 }
 
-// frugal lets the process take little memory: the daemon is idle nearly always, and then
-// a collection more costs nothing.
+// frugal lets the process take little memory: once it has started the daemon is idle nearly
+// always, and then a collection more costs nothing. Before, each takes a processor from the start.
 func frugal() { debug.SetGCPercent(30) }
 
 // connect says where the API server is.

@@ -69,6 +69,9 @@ func (d *daemon) say(v *view) {
 	if v.move == d.told {
 		return
 	}
+	if d.told == (decide.Move{}) && d.o.Decided != nil {
+		d.o.Decided()
+	}
 	d.told = v.move
 	d.log.Info("decided", "move", v.move.String(), "need", v.need.String(), "asked", v.facts.Request.String(),
 		"granted", v.facts.Grant.String(), "disrupts", v.Plan.Class().String(), "generation", v.generation)

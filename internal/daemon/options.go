@@ -43,6 +43,9 @@ type Options struct {
 	// SetLogLevel is told the log level that the operator configuration asks for, again
 	// and again. It may be nil.
 	SetLogLevel func(level int)
+	// Decided is called once, when it is decided for the first time what to do. It may be
+	// nil.
+	Decided func()
 	// Registry takes the metrics; nil keeps them to the daemon.
 	Registry prometheus.Registerer
 	// Pace is how long things may take or wait; zero fields have their defaults.

@@ -16,101 +16,6 @@ import (
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 )
 
-// allowed is every right of every role, with what it is for.
-func allowed() map[string]string {
-	return map[string]string{
-		"ClusterRole/sriov-network-config-daemon nodes: get":                             "its provider and its annotations",
-		"ClusterRole/sriov-network-config-daemon nodes: patch":                           "asks for a drain by annotation; an admission policy keeps it to its own node",
-		"Role/sriov-network-config-daemon sriovnetworknodestates: get":                   "what its node should be",
-		"Role/sriov-network-config-daemon sriovnetworknodestates: list":                  "what its node should be",
-		"Role/sriov-network-config-daemon sriovnetworknodestates: watch":                 "what its node should be",
-		"Role/sriov-network-config-daemon sriovnetworknodestates: patch":                 "repeats what it asks for, for external drainers; an admission policy keeps the spec",
-		"Role/sriov-network-config-daemon sriovnetworknodestates/status: patch":          "what its node is",
-		"Role/sriov-network-config-daemon sriovnetworknodestates/status: update":         "what its node is",
-		"Role/sriov-network-config-daemon sriovoperatorconfigs[default]: get":            "log level and feature gates",
-		"Role/sriov-network-config-daemon sriovoperatorconfigs[default]: list":           "log level and feature gates",
-		"Role/sriov-network-config-daemon sriovoperatorconfigs[default]: watch":          "log level and feature gates",
-		"Role/sriov-network-config-daemon configmaps[supported-nic-ids]: get":            "the NIC list",
-		"Role/sriov-network-config-daemon configmaps[supported-nic-ids]: list":           "the NIC list",
-		"Role/sriov-network-config-daemon configmaps[supported-nic-ids]: watch":          "the NIC list, live",
-		"Role/sriov-network-config-daemon pods: get":                                     "the device plugin's pod on its node",
-		"Role/sriov-network-config-daemon pods: list":                                    "the device plugin's pod on its node",
-		"Role/sriov-network-config-daemon pods: watch":                                   "the device plugin's pod on its node",
-		"Role/sriov-network-config-daemon pods: patch":                                   "lets a device plugin start that waits",
-		"Role/sriov-network-config-daemon pods: delete":                                  "restarts the device plugin; an admission policy keeps it to that",
-		"Role/sriov-network-config-daemon events: create":                                "what it did",
-		"Role/sriov-network-config-daemon events: patch":                                 "what it did once more",
-		"Role/sriov-network-config-daemon securitycontextconstraints[privileged]: use":   "OpenShift: it is privileged",
-		"Role/sriov-plugin securitycontextconstraints[privileged]: use":                  "OpenShift: the device plugin is privileged",
-		"Role/metrics-exporter-role securitycontextconstraints[privileged]: use":         "OpenShift: the exporter mounts folders of the host",
-		"Role/sriov-device-plugin-pod-access pods: get":                                  "its own pod's annotations",
-		"Role/sriov-device-plugin-pod-access pods: list":                                 "its own pod's annotations",
-		"Role/sriov-device-plugin-pod-access pods: watch":                                "its own pod's annotations",
-		"Role/sriov-device-plugin-pod-access pods: patch":                                "says that it waits; an admission policy keeps it to its own pod",
-		"ClusterRole/network-resources-injector network-attachment-definitions: get":     "the resource of a network",
-		"ClusterRole/network-resources-injector network-attachment-definitions: list":    "the resource of a network",
-		"ClusterRole/network-resources-injector network-attachment-definitions: watch":   "the resource of a network",
-		"Role/network-resources-injector configmaps[nri-control-switches]: get":          "its settings",
-		"Role/network-resources-injector configmaps[nri-control-switches]: list":         "its settings",
-		"Role/network-resources-injector configmaps[nri-control-switches]: watch":        "its settings",
-		"Role/network-resources-injector configmaps[nri-user-defined-injections]: get":   "injections that users define",
-		"Role/network-resources-injector configmaps[nri-user-defined-injections]: list":  "injections that users define",
-		"Role/network-resources-injector configmaps[nri-user-defined-injections]: watch": "injections that users define",
-		"ClusterRole/operator-webhook nodes: list":                                       "which nodes a policy selects",
-		"ClusterRole/operator-webhook nodes: watch":                                      "which nodes a policy selects",
-		"Role/operator-webhook configmaps[supported-nic-ids]: list":                      "the NIC list",
-		"Role/operator-webhook configmaps[supported-nic-ids]: watch":                     "the NIC list, live",
-		"Role/operator-webhook configmaps[sriov-configmap]: list":                        "wishes that are no policies",
-		"Role/operator-webhook configmaps[sriov-configmap]: watch":                       "wishes that are no policies",
-		"Role/operator-webhook sriovnetworknodepolicies: list":                           "policies that a new one meets",
-		"Role/operator-webhook sriovnetworknodepolicies: watch":                          "policies that a new one meets",
-		"Role/operator-webhook sriovnetworknodestates: list":                             "NICs of nodes",
-		"Role/operator-webhook sriovnetworknodestates: watch":                            "NICs of nodes",
-		"Role/operator-webhook sriovnetworkpoolconfigs: list":                            "pools that a new one meets",
-		"Role/operator-webhook sriovnetworkpoolconfigs: watch":                           "pools that a new one meets",
-		"Role/operator-webhook sriovoperatorconfigs: list":                               "which nodes are looked after",
-		"Role/operator-webhook sriovoperatorconfigs: watch":                              "which nodes are looked after",
-		"ClusterRole/sriov-network-config-daemon tokenreviews: create":                   "who asks for its metrics",
-		"ClusterRole/sriov-network-config-daemon subjectaccessreviews: create":           "whether they may",
-		"ClusterRole/sriov-metrics-kube-rbac-role tokenreviews: create":                  "who asks for metrics",
-		"ClusterRole/sriov-metrics-kube-rbac-role subjectaccessreviews: create":          "whether they may",
-		"Role/prometheus-k8s services: get":                                              "Prometheus finds the exporter",
-		"Role/prometheus-k8s services: list":                                             "Prometheus finds the exporter",
-		"Role/prometheus-k8s services: watch":                                            "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpoints: get":                                             "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpoints: list":                                            "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpoints: watch":                                           "Prometheus finds the exporter",
-		"Role/prometheus-k8s pods: get":                                                  "Prometheus finds the exporter",
-		"Role/prometheus-k8s pods: list":                                                 "Prometheus finds the exporter",
-		"Role/prometheus-k8s pods: watch":                                                "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpointslices: get":                                        "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpointslices: list":                                       "Prometheus finds the exporter",
-		"Role/prometheus-k8s endpointslices: watch":                                      "Prometheus finds the exporter",
-	}
-}
-
-// rights are the rules of a role, one line for each resource, name and verb.
-func rights(role string, rules []rbacv1.PolicyRule) []string {
-	var out []string
-	for _, rule := range rules {
-		for _, resource := range rule.Resources {
-			names := []string{""}
-			if len(rule.ResourceNames) > 0 {
-				names = nil
-				for _, name := range rule.ResourceNames {
-					names = append(names, "["+name+"]")
-				}
-			}
-			for _, name := range names {
-				for _, verb := range rule.Verbs {
-					out = append(out, role+" "+resource+name+": "+verb)
-				}
-			}
-		}
-	}
-	return out
-}
-
 // clusters are the settings under which the roles differ.
 func clusters() []operand.Settings {
 	openshift := settings()
@@ -119,7 +24,7 @@ func clusters() []operand.Settings {
 }
 
 func TestEveryRightOfEveryRoleHasAReasonAndIsUsed(t *testing.T) {
-	reasons, used := allowed(), map[string]bool{}
+	reasons, used := operand.Reasons(), map[string]bool{}
 	for _, s := range clusters() {
 		out, _ := operand.Render(config(everything()), s)
 		for _, o := range all(out) {
@@ -136,7 +41,7 @@ func TestEveryRightOfEveryRoleHasAReasonAndIsUsed(t *testing.T) {
 			if len(rules) == 0 {
 				t.Errorf("%s grants nothing", name)
 			}
-			for _, right := range rights(name, rules) {
+			for _, right := range operand.Rights(name, rules) {
 				if reasons[right] == "" {
 					t.Errorf("%s has no reason", right)
 				}
@@ -185,8 +90,8 @@ func TestGrantsCoverEveryRole(t *testing.T) {
 			case *rbacv1.ClusterRole:
 				granted, rules = everywhere, role.Rules
 			}
-			for _, right := range rights("", rules) {
-				if !slices.Contains(rights("", granted), right) {
+			for _, right := range operand.Rights("", rules) {
+				if !slices.Contains(operand.Rights("", granted), right) {
 					t.Errorf("%s grants%s, and the operator does not hold it", operand.RefOf(o), right)
 				}
 			}

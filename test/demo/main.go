@@ -4,10 +4,10 @@
 // Command demo shows the whole of it: a real Kubernetes control plane, the operator, and a daemon on each of three
 // machines. A policy is planned, applied, and rolled out while one looks on.
 //
-//	demo [-vm] [-keep=false]
+//	demo [-vm] [-keep=false] [-bin FOLDER]
 //
 // The machines are simulated; with -vm one of them is a virtual machine with a real kernel. It runs the programs in
-// bin/, so build those first: hack/demo.sh does.
+// FOLDER, bin/ if not said, so build those first: hack/demo.sh does.
 package main
 
 import (
@@ -38,9 +38,10 @@ func code() int {
 	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	keep := flag.Bool("keep", terminal, "stay until Ctrl-C, to play with")
 	withVM := flag.Bool("vm", false, "let a virtual machine be one of the nodes")
+	bin := flag.String("bin", "bin", "where the programs are")
 	flag.Parse()
 	p := printer{out: os.Stdout, color: terminal && os.Getenv("NO_COLOR") == ""}
-	err := run(ctx, p, cast(*withVM), *keep)
+	err := run(ctx, p, cast(*withVM), *bin, *keep)
 	switch {
 	case err == nil:
 		return 0
@@ -53,7 +54,7 @@ func code() int {
 	return 1
 }
 
-func run(ctx context.Context, p printer, c []member, keep bool) (err error) {
+func run(ctx context.Context, p printer, c []member, bin string, keep bool) (err error) {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("argument %q is not known; there are only flags", flag.Arg(0))
 	}
@@ -66,7 +67,7 @@ func run(ctx context.Context, p printer, c []member, keep bool) (err error) {
 	}
 	begin := time.Now()
 	p.say("starting a control plane, the operator, and the daemons of %s", describe(c))
-	s, err := newStage(ctx, b, folders{root: b.Repository, bin: "bin"}, c)
+	s, err := newStage(ctx, b, folders{root: b.Repository, bin: bin}, c)
 	if err != nil {
 		return err
 	}

@@ -20,16 +20,8 @@ import (
 func perform(t *testing.T, c []member) *stage {
 	t.Helper()
 	at := folders{root: "../..", bin: t.TempDir()}
-	for folder, packages := range map[string][]string{
-		at.bin + "/":      {"./cmd/kubectl-sriov", "./cmd/sriov-network-operator", "./cmd/sriov-network-config-daemon"},
-		at.bin + "/demo/": {"./test/vm/kubelet"},
-	} {
-		build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", folder}, packages...)...)
-		build.Dir = at.root
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build the programs: %v\n%s", err, out)
-		}
-	}
+	compile(t, at.bin+"/", "./cmd/kubectl-sriov", "./cmd/sriov-network-operator", "./cmd/sriov-network-config-daemon")
+	compile(t, at.bin+"/demo/", "./test/vm/kubelet")
 	b, err := kube.FromCache()
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +45,16 @@ func perform(t *testing.T, c []member) *stage {
 		}
 	})
 	return s
+}
+
+// compile builds programs into a folder.
+func compile(t *testing.T, folder string, packages ...string) {
+	t.Helper()
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", folder}, packages...)...)
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the programs: %v\n%s", err, out)
+	}
 }
 
 // synced is the state of a node, which has to be as desired.

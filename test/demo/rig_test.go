@@ -69,17 +69,3 @@ func (s *stage) synced(t *testing.T, name string) *sriovv1.SriovNetworkNodeState
 	}
 	return state
 }
-
-// functions are the addresses of the VFs of each PF that is in a mode.
-func functions(state *sriovv1.SriovNetworkNodeState, mode sriovv1.EswitchMode) map[string][]string {
-	out := map[string][]string{}
-	for i := range state.Status.Interfaces {
-		pf := &state.Status.Interfaces[i]
-		for _, vf := range pf.VFs {
-			if pf.EswitchMode == mode {
-				out[pf.PciAddress] = append(out[pf.PciAddress], vf.PciAddress)
-			}
-		}
-	}
-	return out
-}

@@ -242,7 +242,7 @@ func operands(t *testing.T) []deployed {
 			ConfigDaemon: "daemon", DevicePlugin: "plugin", Injector: "injector", Webhook: "webhook", Exporter: "exporter", RBACProxy: "proxy",
 			SriovCNI: "cni", IBCNI: "cni", OVSCNI: "cni", RDMACNI: "cni",
 		},
-		Kinds: operand.Kinds{NetworkAttachmentDefinition: true, ServiceMonitor: true, PrometheusRule: true, ValidatingAdmissionPolicy: true},
+		Kinds:   operand.Kinds{NetworkAttachmentDefinition: true, ServiceMonitor: true, PrometheusRule: true, ValidatingAdmissionPolicy: true},
 		Metrics: operand.Metrics{PrometheusNamespace: "monitoring"},
 	}
 	objects, problems := operand.Render(sriovv1.SriovOperatorConfig{Spec: sriovv1.SriovOperatorConfigSpec{

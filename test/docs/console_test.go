@@ -34,6 +34,8 @@ type reader struct {
 	t    *testing.T
 	page page
 	this *sim.Machine
+	// offers are what the blocks so far offer to pods.
+	offers offers
 	// code is the exit code of the last command.
 	code int
 }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The SR-IOV Network Operator authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package docs tests the documentation: its objects are accepted, its commands
+// Package docs tests the documentation: its objects are accepted, its pods ask for
+// what its policies and networks bring, its commands
 // print what it says they print, its links lead somewhere, and what is generated
 // is fresh. With the tag kube it follows the page about uninstalling in a cluster,
 // with the tag vm that about a machine without one.

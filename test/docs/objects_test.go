@@ -39,9 +39,16 @@ func (r *reader) objects(b block, text string) {
 		if _, err := manifest.Meta(r.written(text), "v1", "Node"); err != nil {
 			r.t.Errorf("%s:%d: %v", r.page.path, b.first, err)
 		}
+	case kinds["Pod"]:
+		for _, wrong := range r.offers.wrong(text) {
+			r.t.Errorf("%s:%d: %s", r.page.path, b.first, wrong)
+		}
 	case kinds["other"]:
-		r.t.Errorf("%s:%d: the block is neither an object of the project, a Node nor a described machine", r.page.path, b.first)
+		r.t.Errorf("%s:%d: the block is neither an object of the project, a Node, a Pod nor a described machine", r.page.path, b.first)
 	default:
+		if err := r.offers.note(text); err != nil {
+			r.t.Errorf("%s:%d: %v", r.page.path, b.first, err)
+		}
 		r.accepted(b, r.written(text), kinds)
 	}
 }
@@ -107,17 +114,13 @@ func kindsOf(text string) (map[string]bool, error) {
 			NodeName   string    `yaml:"nodeName"`
 			PFs        yaml.Node `yaml:"pfs"`
 		}
-		err := decoder.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
+		if err := decoder.Decode(&doc); err != nil {
+			return out, endOf(err)
 		}
 		switch {
 		case strings.HasPrefix(doc.APIVersion, sriovv1.GroupName+"/"):
 			out[doc.Kind] = true
-		case doc.APIVersion == "v1" && (doc.Kind == "Node" || doc.Kind == manifest.KindConfigMap):
+		case doc.APIVersion == "v1" && (doc.Kind == "Node" || doc.Kind == "Pod" || doc.Kind == manifest.KindConfigMap):
 			out[doc.Kind] = true
 		case doc.NodeName != "" || !doc.PFs.IsZero():
 			out["machine"] = true
@@ -125,4 +128,12 @@ func kindsOf(text string) (map[string]bool, error) {
 			out["other"] = true
 		}
 	}
+}
+
+// endOf is the error of a decoder, unless it has read everything.
+func endOf(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package docs tests the documentation: its objects are accepted, its pods ask for
-// what its policies and networks bring, its commands
-// print what it says they print, its links lead somewhere, and what is generated
-// is fresh. With the tag kube it follows the page about uninstalling in a cluster,
-// with the tag vm that about a machine without one.
+// what its policies and networks bring, its commands print what it says they
+// print, its links lead somewhere, and what is generated is fresh. With the tag
+// kube it follows the page about uninstalling in a cluster, with the tag vm that
+// about a machine without one.
 //
 // Comments in a page, each on a line of its own, tell the tests what they cannot
 // see:

@@ -4,6 +4,8 @@
 package docs
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,14 +73,11 @@ func (o *offers) wrong(text string) []string {
 	var out []string
 	wanted := map[string]int64{}
 	for _, key := range []string{annotationDefault, annotationNetworks} {
-		for name := range strings.SplitSeq(pod.Annotations[key], ",") {
-			name = strings.TrimSpace(name)
-			if name == "" {
-				continue
-			}
-			if !strings.Contains(name, "/") {
-				name = pod.Namespace + "/" + name
-			}
+		names, err := attachments(pod.Annotations[key], pod.Namespace)
+		if err != nil {
+			out = append(out, fmt.Sprintf("annotation %s: %v", key, err))
+		}
+		for _, name := range names {
 			resource, ok := o.networks[name]
 			if !ok {
 				out = append(out, fmt.Sprintf("nothing makes the network attachment %s", name))
@@ -109,6 +108,32 @@ func (o *offers) wrong(text string) []string {
 	return out
 }
 
+// attachments are the networks that an annotation names, by namespace and name: with
+// commas between them, or as a list in JSON.
+func attachments(text, namespace string) ([]string, error) {
+	var out []string
+	if strings.HasPrefix(strings.TrimSpace(text), "[") {
+		var list []struct{ Name, Namespace string }
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return nil, err
+		}
+		for _, n := range list {
+			out = append(out, cmp.Or(n.Namespace, namespace)+"/"+n.Name)
+		}
+		return out, nil
+	}
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.TrimSpace(name)
+		if name != "" && !strings.Contains(name, "/") {
+			name = namespace + "/" + name
+		}
+		if name != "" {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
 func TestAPodNeedsItsNetworksAndVFs(t *testing.T) {
 	var o offers
 	const objects = `kind: SriovNetworkNodePolicy
@@ -133,6 +158,9 @@ spec: {containers: [{name: c, image: i, resources: {requests: {a.b/vfs: "1"}, li
 		"a resource that nobody brings": {"a.b/vfs", "a.b/vf", "no policy brings the resource vf"},
 		"two networks and one VF":       {`"net"`, `"net, default/net"`, "2 networks of the resource vfs and 1 VFs"},
 		"a limit without its request":   {`requests: {a.b/vfs: "1"}, `, "", "request and limit of a.b/vfs differ"},
+		"a list of networks":            {`"net"`, `'[{"name": "net", "namespace": "default"}]'`, ""},
+		"a list of other networks":      {`"net"`, `'[{"name": "net", "namespace": "other"}]'`, "nothing makes the network attachment other/net"},
+		"a list that is none":           {`"net"`, `'[{"name": "net"'`, "unexpected end"},
 		"a field that is none":          {"image:", "picture:", "picture"},
 	} {
 		got := strings.Join(o.wrong(strings.ReplaceAll(pod, c.was, c.is)), "; ")

@@ -50,6 +50,15 @@ type clusterNode struct {
 // pods are none.
 func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
 	t.Helper()
+	n := newMachineInCluster(t, options...)
+	n.moves()
+	return n
+}
+
+// newMachineInCluster starts a control plane and a machine that is a node of it, as yet without
+// the operator.
+func newMachineInCluster(t *testing.T, options ...vm.Option) *clusterNode {
+	t.Helper()
 	cluster := kube.Start(t, kube.WithNetworkAttachments())
 	n := &clusterNode{
 		applier: applier{vm.Start(t, append(options, vm.Forward(node.Forward(cluster)))...)}, t: t, cluster: cluster, api: cluster.Client(),
@@ -58,22 +67,28 @@ func newClusterNode(t *testing.T, options ...vm.Option) *clusterNode {
 		corev1.LabelOSStable: "linux", sriovv1.LabelSriovCapable: sriovv1.LabelSriovCapableTrue,
 	}}})
 	n.ready()
+	return n
+}
+
+// moves starts the operator, and the machine's daemon while these pods hold VFs.
+func (n *clusterNode) moves(holders ...node.Pod) {
+	t := n.t
+	t.Helper()
 	n.create(&sriovv1.SriovOperatorConfig{ObjectMeta: inOurs(sriovv1.DefaultConfigName)})
-	if err := cluster.RunOperator(vm.Build(t, module+"cmd/sriov-network-operator")); err != nil {
+	if err := n.cluster.RunOperator(vm.Build(t, module+"cmd/sriov-network-operator")); err != nil {
 		t.Fatal(err)
 	}
 	from := node.Packages()
 	programs := node.Programs{Daemon: vm.Build(t, from.Daemon), Kubelet: vm.Build(t, from.Kubelet)}
-	if err := node.Join(t.Context(), n.Machine(), cluster, worker, programs); err != nil {
+	if err := node.Join(t.Context(), n.Machine(), n.cluster, worker, programs, holders...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the daemon said at last:\n%s", node.Said(context.WithoutCancel(t.Context()), n.Machine()))
-			t.Logf("the operator said at last:\n%s", cluster.Said("sriov-network-operator"))
+			t.Logf("the operator said at last:\n%s", n.cluster.Said("sriov-network-operator"))
 		}
 	})
-	return n
 }
 
 // in is the same machine for a part of the test.

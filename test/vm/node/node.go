@@ -40,9 +40,9 @@ func Packages() Programs {
 // Forward is the address of the host that the machine has to reach: it is started with it.
 func Forward(c *kube.Cluster) string { return strings.TrimPrefix(c.Config().Host, "https://") }
 
-// Join starts the daemon in a machine, as a service that comes back when it is killed and after a boot. No pod holds a
-// VF. The Node itself is the caller's to make.
-func Join(ctx context.Context, m *machine.Machine, c *kube.Cluster, name string, p Programs) error {
+// Join starts the daemon in a machine, as a service that comes back when it is killed and after a boot. These pods
+// hold VFs. The Node itself is the caller's to make.
+func Join(ctx context.Context, m *machine.Machine, c *kube.Cluster, name string, p Programs, pods ...Pod) error {
 	config, err := kubeconfig(c)
 	if err != nil {
 		return fmt.Errorf("make %s a node: %w", name, err)
@@ -61,7 +61,7 @@ func Join(ctx context.Context, m *machine.Machine, c *kube.Cluster, name string,
 			return fmt.Errorf("make %s a node: %w", name, err)
 		}
 	}
-	if err := Hold(ctx, m); err != nil {
+	if err := Hold(ctx, m, pods...); err != nil {
 		return fmt.Errorf("make %s a node: %w", name, err)
 	}
 	out, err := m.Run(ctx, machine.Command{Argv: []string{"sh", "-ec", "systemctl daemon-reload; systemctl enable --now kubelet daemon"}})

@@ -8,17 +8,20 @@ package daemon_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/kubeovn/sriov-network-operator/api/v1"
 	"github.com/kubeovn/sriov-network-operator/internal/daemon"
 	"github.com/kubeovn/sriov-network-operator/internal/render/operand"
 	"github.com/kubeovn/sriov-network-operator/test/kube"
+	"github.com/kubeovn/sriov-network-operator/test/kube/proxy"
 )
 
 // deployed makes what is rendered of a group that says who may do what.
@@ -58,7 +61,8 @@ func (n *node) account(cluster *kube.Cluster, name string) {
 	n.config.BearerToken = cluster.ServiceAccount(n.t, n.ns, name, name).BearerToken
 }
 
-func TestTheRightsThatAreRenderedAreEnough(t *testing.T) {
+// TestTheRightsThatAreRenderedAreEnoughAndNotTooMany lets the daemon do all that it ever does, with its own account.
+func TestTheRightsThatAreRenderedAreEnoughAndNotTooMany(t *testing.T) {
 	n := newNode(t, connectX5)
 	n.deployed(operand.ConfigDaemon, operand.DevicePlugin)
 	n.create(&corev1.ConfigMap{ObjectMeta: n.meta(sriovv1.ConfigMapSupportedNICIDs), Data: map[string]string{"Nvidia_mlx5_ConnectX-5": "15b3 1017 1018"}})
@@ -66,6 +70,11 @@ func TestTheRightsThatAreRenderedAreEnough(t *testing.T) {
 	plugin := n.plugin("plugin")
 	n.runs(plugin, true)
 	n.account(n.cluster, "sriov-network-config-daemon")
+	// Somebody else has just written: the node state is read again.
+	n.proxy.Script(proxy.Rule{
+		Match: func(q proxy.Request) bool { return q.Resource == "sriovnetworknodestates" && q.Verb == "update" },
+		Times: 1, Fault: proxy.Answer{Code: http.StatusConflict},
+	})
 	n.start()
 	n.want(pf(0, 2))
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
@@ -90,6 +99,40 @@ func TestTheRightsThatAreRenderedAreEnough(t *testing.T) {
 	n.awaitNode(sriovv1.DrainIdle)
 	n.grant(sriovv1.DrainIdle, "")
 	n.awaitSync(sriovv1.SyncStatusSucceeded)
+	n.usedAll("sriov-network-config-daemon")
+}
+
+// usedAll checks that every right of an account's roles was used.
+func (n *node) usedAll(account string) {
+	n.t.Helper()
+	used := map[string]bool{}
+	for _, q := range n.proxy.Requests() {
+		resource := q.Resource
+		if q.Subresource != "" {
+			resource += "/" + q.Subresource
+		}
+		used[resource+" "+q.Verb] = true
+		// An API server before 1.34 may not stream what a watch begins with; it is listed there.
+		if q.Verb == "watch" {
+			used[resource+" list"] = true
+		}
+	}
+	var role rbacv1.Role
+	var everywhere rbacv1.ClusterRole
+	for key, object := range map[client.ObjectKey]client.Object{{Namespace: n.ns, Name: account}: &role, {Name: account}: &everywhere} {
+		if err := n.api.Get(n.t.Context(), key, object); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	for _, rule := range slices.Concat(role.Rules, everywhere.Rules) {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				if !used[resource+" "+verb] {
+					n.t.Errorf("it may %s %s in %v, and never does", verb, resource, rule.APIGroups)
+				}
+			}
+		}
+	}
 }
 
 func TestADevicePluginWaitsWithItsOwnRightsUntilTheDaemonLetsItGo(t *testing.T) {

@@ -90,14 +90,14 @@ func readerRules() []rbacv1.PolicyRule {
 
 // daemonRules are what the daemon may do in the operator's namespace.
 func (r *renderer) daemonRules() []rbacv1.PolicyRule {
-	read := []string{"get", "list", "watch"}
+	read := []string{"list", "watch"}
 	rules := []rbacv1.PolicyRule{
-		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates"}, Verbs: append(read, "patch")},
-		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates/status"}, Verbs: []string{"patch", "update"}},
+		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates"}, Verbs: []string{"get", "list", "watch", "patch"}},
+		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovnetworknodestates/status"}, Verbs: []string{"update"}},
 		{APIGroups: []string{sriovv1.GroupName}, Resources: []string{"sriovoperatorconfigs"}, ResourceNames: []string{sriovv1.DefaultConfigName}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{sriovv1.ConfigMapSupportedNICIDs}, Verbs: read},
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: append(read, "patch", "delete")},
-		{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
 	}
 	if r.Platform == OpenShift {
 		rules = append(rules, useSCC("privileged"))

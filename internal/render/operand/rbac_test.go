@@ -23,7 +23,7 @@ func clusters() []operand.Settings {
 	return []operand.Settings{settings(), openshift}
 }
 
-func TestEveryRightOfEveryRoleHasAReasonAndIsUsed(t *testing.T) {
+func TestEveryRightOfEveryRoleHasAReasonAndEveryReasonARight(t *testing.T) {
 	reasons, used := operand.Reasons(), map[string]bool{}
 	for _, s := range clusters() {
 		out, _ := operand.Render(config(everything()), s)

@@ -188,6 +188,11 @@ func (s *Store) reconcileConfigMaps(ctx context.Context, _ reconcile.Request) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if owner == nil && len(present) == 0 {
+		// Without an operator configuration no device plugin is deployed that could read it,
+		// and what is made while one goes would outlive it.
+		return reconcile.Result{}, nil
+	}
 	wanted := s.snapshot()
 	if len(wanted) == 0 {
 		return reconcile.Result{}, nil // nothing is known yet

@@ -17,6 +17,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,6 +32,17 @@ import (
 var plane = kube.Share()
 
 func TestMain(m *testing.M) { os.Exit(plane.Main(m)) }
+
+// namespace makes a namespace with an operator configuration.
+func namespace(t *testing.T) string {
+	t.Helper()
+	ns := plane.Cluster(t).Namespace(t)
+	config := &sriovv1.SriovOperatorConfig{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: sriovv1.DefaultConfigName}}
+	if err := plane.Cluster(t).Client().Create(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	return ns
+}
 
 // start runs the controllers in a namespace until the returned function is called.
 func start(t *testing.T, ns string) (*pluginconfig.Store, func()) {
@@ -104,7 +116,7 @@ func awaitKeys(t *testing.T, ns string, want ...int) map[string]int {
 }
 
 func TestD25ConfigurationsThatDoNotFitIntoOneConfigMapAreSpread(t *testing.T) {
-	ns := plane.Cluster(t).Namespace(t)
+	ns := namespace(t)
 	store, _ := start(t, ns)
 	big := strings.Repeat("x", 60<<10)
 	for i := range 24 {
@@ -127,8 +139,40 @@ func TestD25ConfigurationsThatDoNotFitIntoOneConfigMapAreSpread(t *testing.T) {
 	awaitKeys(t, ns, 23)
 }
 
+func TestWithoutAnOperatorConfigurationNothingIsMade(t *testing.T) {
+	ns, api := namespace(t), plane.Cluster(t).Client()
+	store, _ := start(t, ns)
+	store.Put("a", "text")
+	awaitKeys(t, ns, 1)
+	config := &sriovv1.SriovOperatorConfig{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: sriovv1.DefaultConfigName}}
+	made := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: sriovv1.ConfigMapDevicePluginConfig}}
+	// The garbage collector does the second.
+	for _, o := range []client.Object{config, made} {
+		if err := api.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store.Put("b", "text")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	w, err := api.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(ns), client.MatchingFields{"metadata.name": made.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range w.ResultChan() {
+		if e.Type == watch.Added {
+			t.Fatal("it is made anew while there is no operator configuration")
+		}
+	}
+	config = &sriovv1.SriovOperatorConfig{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: sriovv1.DefaultConfigName}}
+	if err := api.Create(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	awaitKeys(t, ns, 2)
+}
+
 func TestAConfigurationThatFitsNowhereIsToldOfItsNode(t *testing.T) {
-	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	api, ns := plane.Cluster(t).Client(), namespace(t)
 	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-huge"}}
 	if err := api.Create(t.Context(), state); err != nil {
 		t.Fatal(err)
@@ -179,7 +223,7 @@ func TestAConfigurationThatFitsNowhereIsToldOfItsNode(t *testing.T) {
 
 func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {
 	cluster := plane.Cluster(t)
-	ns := cluster.Namespace(t)
+	ns := namespace(t)
 	for _, short := range []string{"a", "b"} {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns + "-" + short}}
 		if err := cluster.Client().Create(t.Context(), node); err != nil {
@@ -208,7 +252,7 @@ func TestAfterARestartTheKeysOfNodesThatAreNotYetRenderedStay(t *testing.T) {
 }
 
 func TestW9ADaemonIsToldThatItsDevicePluginWouldReadSomethingElse(t *testing.T) {
-	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	api, ns := plane.Cluster(t).Client(), namespace(t)
 	state := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-node"}}
 	if err := api.Create(t.Context(), state); err != nil {
 		t.Fatal(err)
@@ -242,7 +286,7 @@ func TestW9ADaemonIsToldThatItsDevicePluginWouldReadSomethingElse(t *testing.T) 
 }
 
 func TestW39OneNodesConfigurationIsNoNewsForAnother(t *testing.T) {
-	api, ns := plane.Cluster(t).Client(), plane.Cluster(t).Namespace(t)
+	api, ns := plane.Cluster(t).Client(), namespace(t)
 	states := map[string]*sriovv1.SriovNetworkNodeState{}
 	for _, short := range []string{"a", "b"} {
 		states[short] = &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns + "-" + short}}
@@ -288,7 +332,7 @@ func TestW39OneNodesConfigurationIsNoNewsForAnother(t *testing.T) {
 
 func TestTheLabelOfANodeThatWasNeverOursStays(t *testing.T) {
 	cluster := plane.Cluster(t)
-	api, ns := cluster.Client(), cluster.Namespace(t)
+	api, ns := cluster.Client(), namespace(t)
 	names := map[string]string{}
 	for _, short := range []string{"foreign", "stored", "kept"} {
 		names[short] = ns + "-" + short

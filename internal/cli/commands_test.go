@@ -412,6 +412,28 @@ func TestRender(t *testing.T) {
 	}
 }
 
+func TestANetworkThatIsRefusedIsNotPrintedAndTheOthersAre(t *testing.T) {
+	networks := file(t, "networks.yaml", `apiVersion: sriovnetwork.openshift.io/v1
+kind: SriovNetwork
+metadata: {name: far, namespace: kube-system}
+spec: {resourceName: net, vlan: 5000, ipam: "{"}
+---
+apiVersion: sriovnetwork.openshift.io/v1
+kind: SriovNetwork
+metadata: {name: good, namespace: kube-system}
+spec: {resourceName: net, vlan: 50}
+`)
+	got := run(t, "render", "network", "-f", networks)
+	if got.code != ExitError || strings.Count(got.err, "far") != 2 {
+		t.Errorf("exit code %d, want %d, and each of two problems once:\n%s", got.code, ExitError, got.err)
+	}
+	contains(t, got.err, "SriovNetwork kube-system/far: spec.vlan: 5000 is out of range", "spec.ipam: is not valid JSON")
+	contains(t, got.out, "name: good")
+	if strings.Contains(got.out, "far") {
+		t.Errorf("what is refused is printed:\n%s", got.out)
+	}
+}
+
 func TestNodeSelectorsAreHeldAgainstTheNodesLabels(t *testing.T) {
 	node := func(labels string) string {
 		return file(t, "node.yaml", "apiVersion: v1\nkind: Node\nmetadata:\n  name: n7\n  labels: {"+labels+"}\n")
@@ -574,6 +596,7 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"a machine that is not readable": {[]string{"discover", "--machine", file(t, "m.yaml", "pfs: 3")}, "machine description"},
 		"a capture that is none":         {[]string{"discover", "--machine", file(t, "m.tar", "x")}, "m.tar"},
 		"a state that is none":           {[]string{"render", "nodestate", "-f", quickStart, "--state", quickStart}, "holds 0 SriovNetworkNodeState objects"},
+		"explain without a node":         {[]string{"explain"}, "explain takes one NODE or NODE/PF, and got 0 arguments; for example: kubectl-sriov explain node1/ens1f0"},
 		"no network":                     {[]string{"render", "network", "-f", quickStart}, "there is no SriovNetwork, SriovIBNetwork or OVSNetwork"},
 	} {
 		t.Run(name, func(t *testing.T) {

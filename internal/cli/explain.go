@@ -35,7 +35,7 @@ Exit codes: 0 explained; 1 an error.`,
 %[1]s explain node1
 %[1]s explain node1/ens1f0
 %[1]s explain node1/0000:d8:00.0 -o json`),
-		Args:              cobra.ExactArgs(1),
+		Args:              a.oneNode,
 		ValidArgsFunction: a.complete(nodesAndPFs),
 	}
 	a.clusterFlags(cmd)
@@ -92,7 +92,16 @@ func (a *app) explanation(o *cluster.Objects, name, pf string) (show.Why, error)
 	if pf == "" {
 		return e, nil
 	}
-	return e, only(&e, wire.Inventory(state.Status), pf)
+	err = only(&e, wire.Inventory(state.Status), pf)
+	return e, err
+}
+
+// oneNode wants the name of a node, or of one of its PFs.
+func (a *app) oneNode(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("explain takes one NODE or NODE/PF, and got %d arguments; for example: %s explain node1/ens1f0", len(args), a.Name)
+	}
+	return nil
 }
 
 // only leaves one PF in an explanation.

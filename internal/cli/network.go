@@ -80,6 +80,7 @@ func resourceOf(o runtime.Object) (string, bool) {
 
 func (a *app) attachments(in *input, want *desired.Node, explain bool) ([]network.NetworkAttachmentDefinition, error) {
 	var made []network.NetworkAttachmentDefinition
+	facts := a.facts(in, false)
 	seen := 0
 	for _, o := range in.set.Objects {
 		resource, ok := resourceOf(o.Value)
@@ -88,6 +89,9 @@ func (a *app) attachments(in *input, want *desired.Node, explain bool) ([]networ
 		}
 		seen++
 		a.inNamespace(&o)
+		if a.refuse(in, o, problemsOf(o.Value, nil, facts)) {
+			continue
+		}
 		nad, err := network.Render(o.Value, a.networkOptions(in, resource))
 		if err != nil {
 			a.complain("%v", networkProblem(o, err))

@@ -124,8 +124,10 @@ func (a *app) rules(o *cluster.Objects) *fleet.Rules {
 	return r
 }
 
-func members(o *cluster.Objects) fleet.Members {
-	return fleet.Members{Nodes: o.Nodes, Unknown: o.Withheld != nil, States: o.States}
+// members are the nodes of a cluster. Files without a policy may be node states alone.
+func (a *app) members(o *cluster.Objects) fleet.Members {
+	whole := len(a.global.cluster.snapshot) == 0 || len(o.Policies) > 0
+	return fleet.Members{Nodes: o.Nodes, Unknown: o.Withheld != nil, States: o.States, Whole: whole}
 }
 
 // known refuses the names of nodes that the cluster does not have.

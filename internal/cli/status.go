@@ -76,7 +76,7 @@ func (a *app) survey(ctx context.Context, nodes []string) (theCluster, cluster.O
 		return nil, o, fleet.Survey{}, err
 	}
 	rules := a.rules(&o)
-	s := rules.Look(members(&o), o.Policies)
+	s := rules.Look(a.members(&o), o.Policies)
 	if only == "" {
 		return c, o, s, nil
 	}

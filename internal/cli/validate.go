@@ -78,7 +78,7 @@ func (a *app) validateCluster(ctx context.Context) error {
 		placed(object.Value, a.global.namespace)
 		a.judge(in, object, o.Config, facts)
 		if p, ok := object.Value.(*sriovv1.SriovNetworkNodePolicy); ok && len(nodestate.Check(p)) == 0 {
-			nodes, pfs := rules.Reach(members(&o), p)
+			nodes, pfs := rules.Reach(a.members(&o), p)
 			a.note("policy %s matches %d nodes and %d of their PFs at present", p.Name, nodes, pfs)
 		}
 	}
@@ -112,20 +112,30 @@ func (a *app) facts(in *input, namespaceKnown bool) validate.Facts {
 // judge prints what is wrong with one object. before are the operator's settings at
 // present; nil when they are not known.
 func (a *app) judge(in *input, o manifest.Object, before *sriovv1.SriovOperatorConfig, f validate.Facts) {
-	for _, p := range problemsOf(o.Value, before, f) {
-		found := o.Problem(p.Field, p.Cause, p.Fix)
-		switch p.Severity {
-		case validate.Error:
-			a.complain("%v", found)
-			in.bad++
-		case validate.Warning:
-			a.warn("%v", found)
+	problems := problemsOf(o.Value, before, f)
+	a.refuse(in, o, problems)
+	for _, p := range problems {
+		if p.Severity == validate.Warning {
+			a.warn("%v", o.Problem(p.Field, p.Cause, p.Fix))
 		}
 	}
 	if o.Name == "" {
 		a.complain("%v", o.Problem("metadata.name", "is missing", "name the object"))
 		in.bad++
 	}
+}
+
+// refuse prints the errors among an object's problems, and reports whether there are any.
+func (a *app) refuse(in *input, o manifest.Object, problems []validate.Problem) bool {
+	refused := false
+	for _, p := range problems {
+		if p.Severity == validate.Error {
+			a.complain("%v", o.Problem(p.Field, p.Cause, p.Fix))
+			in.bad++
+			refused = true
+		}
+	}
+	return refused
 }
 
 func problemsOf(o runtime.Object, before *sriovv1.SriovOperatorConfig, f validate.Facts) []validate.Problem {

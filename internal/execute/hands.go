@@ -124,7 +124,7 @@ func (h hands) writeFile(a plan.WriteFile) deed {
 			return holds{yes: string(have) == a.Content, view: a.Path + " has other content"}, err
 		},
 		do: func(ctx context.Context) error {
-			return h.host.Conf.Replace(ctx, a.Path, []byte(a.Content), a.Mode)
+			return h.host.Conf.Replace(ctx, a.Path, []byte(a.Content), fs.FileMode(a.Mode))
 		},
 	}
 }

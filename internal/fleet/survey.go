@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -46,6 +47,9 @@ type NodeReport struct {
 	Why    string `json:"why,omitempty"`
 	// Fix is what to do, where Why does not say it.
 	Fix string `json:"fix,omitempty"`
+	// Boot says what went wrong when the node's VFs were made at its last boot, and what
+	// to do; empty when nothing did.
+	Boot string `json:"boot,omitempty"`
 }
 
 // Progress is how far a plan is.
@@ -87,6 +91,8 @@ const (
 	NoNodeState = "NoNodeState"
 	// NotReported: the node's daemon has not reported yet.
 	NotReported = "NotReported"
+	// SpecNotWritten: the operator has not written yet what the node should be by now.
+	SpecNotWritten = "SpecNotWritten"
 	// SpecNotSeen: the node's daemon has not seen the present spec yet.
 	SpecNotSeen = "SpecNotSeen"
 	// NodeGone: the cluster has no such node, or the operator does not look after it.
@@ -102,6 +108,9 @@ type Members struct {
 	Nodes   []nodestate.Node
 	Unknown bool
 	States  []sriovv1.SriovNetworkNodeState
+	// Whole says that the rules are made from all that the operator renders from: a node
+	// whose spec is another than they make it is then on its way.
+	Whole bool
 }
 
 // Look surveys a cluster.
@@ -115,7 +124,13 @@ func (r *Rules) Look(m Members, policies []sriovv1.SriovNetworkNodePolicy) Surve
 		if !r.Lists(n.Labels) {
 			continue
 		}
-		s.Nodes = append(s.Nodes, nodeReport(n.Name, states[n.Name]))
+		report := nodeReport(n.Name, states[n.Name])
+		if m.Whole && r.outdated(n, states[n.Name]) {
+			report.Standing, report.Reason = Pending, SpecNotWritten
+			report.Why = "the operator has not written yet what policies, sriov-configmap and pools ask of the node now"
+			report.Fix = "if it lasts, see whether the operator runs"
+		}
+		s.Nodes = append(s.Nodes, report)
 		delete(states, n.Name)
 	}
 	for name, state := range states {
@@ -132,6 +147,16 @@ func (r *Rules) Look(m Members, policies []sriovv1.SriovNetworkNodePolicy) Surve
 	}
 	slices.SortFunc(s.Policies, func(a, b PolicyReport) int { return cmp.Compare(a.Name, b.Name) })
 	return s
+}
+
+// outdated reports whether the node's spec is another than the operator will write, as far
+// as that is known.
+func (r *Rules) outdated(n nodestate.Node, state *sriovv1.SriovNetworkNodeState) bool {
+	if state == nil {
+		return false
+	}
+	want, err := r.Render(n, state)
+	return err == nil && !equality.Semantic.DeepEqual(want.Spec, state.Spec)
 }
 
 // Standing is the whole: Failed when something will not become as desired by itself,
@@ -177,6 +202,9 @@ func nodeReport(name string, state *sriovv1.SriovNetworkNodeState) NodeReport {
 	}
 	if granted := state.Annotations[sriovv1.AnnotationCurrentState]; granted != sriovv1.DrainIdle {
 		n.Drain = granted
+	}
+	if boot := meta.FindStatusCondition(state.Status.Conditions, sriovv1.ConditionRestoredAtBoot); boot != nil && boot.Status == metav1.ConditionFalse {
+		n.Boot = boot.Message
 	}
 	if n.Standing != Synced {
 		n.Reason, n.Why = whyNot(state)

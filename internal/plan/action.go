@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"io/fs"
-
 	"github.com/kubeovn/sriov-network-operator/internal/hw"
 )
 
@@ -27,9 +25,9 @@ type LoadModule struct {
 
 // WriteFile makes one of this project's files hold exactly Content.
 type WriteFile struct {
-	Path    string      `json:"path"`
-	Content string      `json:"content"`
-	Mode    fs.FileMode `json:"mode"`
+	Path    string   `json:"path"`
+	Content string   `json:"content"`
+	Mode    FileMode `json:"mode"`
 }
 
 // RemoveFile removes one of this project's files.

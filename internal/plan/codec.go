@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/kubeovn/sriov-network-operator/internal/disruption"
 	"github.com/kubeovn/sriov-network-operator/internal/reason"
@@ -96,4 +98,26 @@ func entry[A Action]() struct {
 		}
 		return a, nil
 	}}
+}
+
+// FileMode is the permissions of a file, on the wire as chmod takes them: "0644".
+type FileMode fs.FileMode
+
+// MarshalText writes octal digits.
+func (m FileMode) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%04o", fs.FileMode(m).Perm()), nil
+}
+
+// UnmarshalJSON reads what MarshalText writes, and the number that was written before it.
+func (m *FileMode) UnmarshalJSON(data []byte) error {
+	digits, base := string(data), 10
+	if text, err := strconv.Unquote(digits); err == nil {
+		digits, base = text, 8
+	}
+	n, err := strconv.ParseUint(digits, base, 9)
+	if err != nil {
+		return fmt.Errorf("file mode %s: %w", data, err)
+	}
+	*m = FileMode(n)
+	return nil
 }

@@ -586,6 +586,19 @@ func TestStepsSurviveJSON(t *testing.T) {
 	}
 }
 
+func TestAFileModeIsWrittenInOctalAndReadAsItWasWrittenBefore(t *testing.T) {
+	text, err := json.Marshal(WriteFile{Mode: 0o644})
+	if err != nil || !strings.Contains(string(text), `"mode":"0644"`) {
+		t.Errorf("wrote %s: %v", text, err)
+	}
+	for text, want := range map[string]FileMode{`"0644"`: 0o644, `"600"`: 0o600, `420`: 0o644, `"0999"`: 0, `"rw"`: 0, `-1`: 0, `4096`: 0} {
+		var got FileMode
+		if err := json.Unmarshal([]byte(text), &got); got != want || (err == nil) != (want != 0) {
+			t.Errorf("read %s as %04o: %v, want %04o", text, got, err, want)
+		}
+	}
+}
+
 func TestAnUnknownActionIsRefused(t *testing.T) {
 	var s Step
 	err := json.Unmarshal([]byte(`{"do":"Format","with":{}}`), &s)

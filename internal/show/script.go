@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -141,7 +142,7 @@ func (s *script) commands(a plan.Action) []string {
 	case plan.LoadModule:
 		return command("modprobe", quote(a.Module))
 	case plan.WriteFile:
-		return command("write_file", quote("/"+a.Path), quote(fmt.Sprintf("%04o", a.Mode.Perm())), quote(a.Content))
+		return command("write_file", quote("/"+a.Path), quote(fmt.Sprintf("%04o", fs.FileMode(a.Mode).Perm())), quote(a.Content))
 	case plan.RemoveFile:
 		return command("rm", "-f", quote("/"+a.Path))
 	case plan.ReloadUdev:

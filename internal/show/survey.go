@@ -62,7 +62,7 @@ func alike(nodes []fleet.NodeReport) []crowd {
 	at := map[string]int{}
 	for i := range nodes {
 		n := &nodes[i]
-		key := strings.Join(nodeCells(n), "\x00") + "\x00" + n.Why
+		key := strings.Join(nodeCells(n), "\x00") + "\x00" + n.Why + "\x00" + n.Boot
 		j, ok := at[key]
 		if !ok {
 			j = len(out)
@@ -132,6 +132,7 @@ func missing(s fleet.Survey, nodes []crowd) string {
 	}
 	for _, c := range nodes {
 		say(Names(c.names), c.node.Why, c.node.Fix)
+		say(Names(c.names), c.node.Boot, "")
 		if c.node.Plan != nil && len(c.names) == 1 {
 			say(c.names[0], leaving(c.node.Plan.Pods), "")
 		}
@@ -181,6 +182,9 @@ func NodeReport(n fleet.NodeReport, state *sriovv1.SriovNetworkNodeState, wide f
 	}
 	if n.Fix != "" {
 		fmt.Fprintf(&b, "    fix: %s\n", n.Fix)
+	}
+	if n.Boot != "" {
+		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(n.Boot, "\n", "\n    "))
 	}
 	if state == nil {
 		return b.String()

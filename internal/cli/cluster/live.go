@@ -214,6 +214,7 @@ func each[T any](ctx context.Context, c rest.Interface, q question, take func(*T
 func explain(err error) error {
 	var dial *url.Error
 	switch {
+	case errors.Is(err, context.Canceled): // the user has seen enough
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%w; the cluster does not know the kind: install the operator's CRDs, or choose another cluster with --context", err)
 	case apierrors.IsForbidden(err):

@@ -274,6 +274,7 @@ func watch(ctx context.Context, t *testing.T) watched {
 		t.Fatal(err)
 	}
 	node, state := member(t, stateOf(t, "e810-2"), ns, ns+"-a")
+	state.Spec = sriovv1.SriovNetworkNodeStateSpec{} // there is no policy: it gives back what it has
 	if err := put(ctx, w.api, node, state); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@
 package operand_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,6 +137,20 @@ func (f *fleet) status(o client.Object, text string) func(client.Client) error {
 	}
 }
 
+// reports writes a status as a daemon does: as a whole, over what it has read.
+func (f *fleet) reports(node, text string) func(client.Client) error {
+	return func(k client.Client) error {
+		o := f.state(node)
+		if err := k.Get(f.t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), o); err != nil {
+			return err
+		}
+		return k.Status().Update(f.t.Context(), o)
+	}
+}
+
 func (f *fleet) deletion(o client.Object) func(client.Client) error {
 	return func(k client.Client) error { return k.Delete(f.t.Context(), o) }
 }
@@ -219,12 +234,12 @@ func TestD27ADaemonChangesItsOwnNodeAndNoOther(t *testing.T) {
 		{"writes its node's status", f.status(f.node(f.a), `{"status":{"capacity":{"example.com/vfs":"8"}}}`), noRight},
 		{"deletes its node", f.deletion(f.node(f.a)), noRight},
 
-		{"reports on its node", f.status(f.state(f.a), statusText), ""},
-		{"reports on another", f.status(f.state(f.b), statusText), ownNode},
+		{"reports on its node", f.reports(f.a, statusText), ""},
+		{"reports on another", f.reports(f.b, statusText), ownNode},
 		{"repeats what it asks for", f.patch(f.state(f.a), annotation("sriovnetwork.openshift.io/desired-state", "Idle")), ""},
 		{"repeats it for another", f.patch(f.state(f.b), annotation("sriovnetwork.openshift.io/desired-state", "Idle")), ownNode},
 		{"decides for itself", f.patch(f.state(f.a), specText), metadata},
-		{"decides by its status", f.status(f.state(f.a), specText), ""}, // which changes no spec
+		{"decides by its status", f.reports(f.a, specText), ""}, // which changes no spec
 		{"makes a node state", f.applied("elsewhere"), noRight},
 		{"deletes its node state", f.deletion(f.state(f.a)), noRight},
 
@@ -238,7 +253,7 @@ func TestD27ADaemonChangesItsOwnNodeAndNoOther(t *testing.T) {
 	f.checkSpec(f.a, 0)
 	f.run(f.as(f.cluster.ServiceAccount(t, f.namespace, "sriov-network-config-daemon", "")), []try{
 		{"a token of no pod", f.patch(f.node(f.a), annotation(drainAnnotation, "Idle")), noNode},
-		{"a token of no pod, for a status", f.status(f.state(f.a), statusText), noNode},
+		{"a token of no pod, for a status", f.reports(f.a, statusText), noNode},
 	})
 	f.run(plugin, []try{
 		{"says that it waits", f.patch(f.podNamed("plugin-"+f.a), annotation(waitAnnotation, "true")), ""},

@@ -223,4 +223,7 @@ const (
 	// FromLinks is a change of a netdev (RTNLGRP_LINK), which uevents do not
 	// tell: MTU, up and down.
 	FromLinks EventSource = "links"
+	// FromDevlink is a change of a devlink instance, its ports or its parameters, which
+	// uevents do not tell: the way in which flows are steered.
+	FromDevlink EventSource = "devlink"
 )

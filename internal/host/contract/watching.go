@@ -268,10 +268,14 @@ func refusesMode(c check) {
 func steers(c check) {
 	const param = "flow_steering_mode"
 	set := func(value string) error { return c.DevlinkCtl.SetParam(c.Context(), c.pf.Addr, param, value) }
+	events := c.watch()
 	for _, value := range []string{"smfs", "dmfs"} {
 		if err := set(value); err != nil {
 			c.Fatal(err)
 		}
+		c.seen(events, "change of the PF's parameter", func(e host.Event) bool {
+			return e.Source == host.FromDevlink && e.Action == "change" && path.Base(e.Path) == c.pf.Addr.String()
+		})
 		if got, err := c.Devlink.Param(c.Context(), c.pf.Addr, param); err != nil || got != value {
 			c.Errorf("it is %q, %v; want %q", got, err, value)
 		}

@@ -19,6 +19,8 @@ import (
 
 const (
 	devlinkFamily = "devlink"
+	// devlinkGroup is DEVLINK_GENL_MCGRP_CONFIG_NAME (include/uapi/linux/devlink.h).
+	devlinkGroup = "config"
 	// paramString is DEVLINK_PARAM_TYPE_STRING, which is NLA_STRING of the
 	// kernel's internal numbers (include/net/netlink.h).
 	paramString = 5

@@ -38,7 +38,10 @@ const (
 var errTooLarge = errors.New("the message is too large")
 
 // watcher is host.Watcher.
-type watcher struct{ files fs.ReadLinkFS }
+type watcher struct {
+	files    fs.ReadLinkFS
+	families *families
+}
 
 // Watch implements host.Watcher. The channel is also closed when a socket breaks.
 func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
@@ -53,6 +56,10 @@ func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch netdevs: %w", err), devices.Close())
 	}
+	instances, err := w.subscribeDevlink(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("watch devlink: %w", err), devices.Close(), netdevs.Close())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan []host.Event)
 	// Closing a socket wakes who waits for its next message.
@@ -66,11 +73,44 @@ func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
 		defer cancel()
 		pump(ctx, out, host.FromLinks, netdevs, w.readLinks)
 	})
+	if instances != nil {
+		context.AfterFunc(ctx, func() { _ = instances.Close() })
+		pumps.Go(func() {
+			defer cancel()
+			pump(ctx, out, host.FromDevlink, instances, w.readDevlink)
+		})
+	}
 	go func() {
 		pumps.Wait()
 		close(out)
 	}()
 	return out, nil
+}
+
+// subscribeDevlink listens to what devlink tells of its instances; nil where the kernel
+// has no devlink. A family of generic netlink has the number of its group, which may be
+// too large for a mask, at run time.
+func (w watcher) subscribeDevlink(ctx context.Context) (*socket.Conn, error) {
+	family, err := w.families.named(ctx, devlinkFamily)
+	if errors.Is(err, errNoFamily) {
+		return nil, nil //nolint:nilnil // there is nothing to listen to
+	}
+	if err != nil {
+		return nil, err
+	}
+	conn, err := subscribe(unix.NETLINK_GENERIC, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range family.Groups {
+		if g.Name == devlinkGroup {
+			err = conn.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, int(g.ID))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // subscribe opens a plain socket, because what the kernel and udev say of devices
@@ -227,6 +267,60 @@ func (w watcher) readLinks(d datagram) []host.Event {
 		}
 	}
 	return events
+}
+
+// genericHeader is how long the header of generic netlink is (struct genlmsghdr).
+const genericHeader = 4
+
+// readDevlink reads what devlink tells of instances, ports and parameters. Others than
+// the kernel may not send to the group (net/netlink/af_netlink.c, netlink_sendmsg).
+func (w watcher) readDevlink(d datagram) []host.Event {
+	messages, err := syscall.ParseNetlinkMessage(d.data)
+	if err != nil || d.port != 0 {
+		return nil
+	}
+	var events []host.Event
+	for _, m := range messages {
+		if len(m.Data) < genericHeader {
+			continue
+		}
+		action := ""
+		switch m.Data[0] {
+		case unix.DEVLINK_CMD_NEW, unix.DEVLINK_CMD_PORT_NEW, unix.DEVLINK_CMD_PARAM_NEW:
+			action = "change" // it is told of what is new, and of what is another
+		case unix.DEVLINK_CMD_DEL, unix.DEVLINK_CMD_PORT_DEL, unix.DEVLINK_CMD_PARAM_DEL:
+			action = "remove"
+		default:
+			continue
+		}
+		if at, ok := w.instancePath(m.Data[genericHeader:]); ok {
+			events = append(events, host.Event{Source: host.FromDevlink, Action: action, Subsystem: "devlink", Path: at})
+		}
+	}
+	return events
+}
+
+// instancePath is the path of the device that a devlink instance is of. One that is gone
+// is named by its bus.
+func (w watcher) instancePath(attrs []byte) (string, bool) {
+	var bus, name string
+	err := decode(attrs, 0, func(a *netlink.AttributeDecoder) {
+		switch a.Type() {
+		case unix.DEVLINK_ATTR_BUS_NAME:
+			bus = a.String()
+		case unix.DEVLINK_ATTR_DEV_NAME:
+			name = a.String()
+		}
+	})
+	if err != nil || !fs.ValidPath(bus) || !fs.ValidPath(name) {
+		return "", false
+	}
+	link := path.Join("bus", bus, "devices", name)
+	target, err := w.files.ReadLink(path.Join("sys", link))
+	if err != nil {
+		return link, true
+	}
+	return strings.TrimPrefix(path.Join("sys/bus", bus, "devices", target), "sys/"), true
 }
 
 // netdevPath is the path of a netdev's device. One that is gone, or has another

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -268,5 +269,30 @@ func BenchmarkKernel(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatDevlinkTellsIsHeard changes a parameter, of which no uevent and no message of a
+// netdev tells.
+func TestWhatDevlinkTellsIsHeard(t *testing.T) {
+	simulated(t, 77, 1)
+	bursts, err := machine(t).Events.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	command(t, "devlink", "dev", "param", "set", "netdevsim/netdevsim77", "name", "max_macs", "value", "16", "cmode", "driverinit")
+	want := host.Event{Source: host.FromDevlink, Action: "change", Subsystem: "devlink", Path: "devices/netdevsim77"}
+	timeout := time.After(10 * time.Second)
+	var seen []host.Event
+	for {
+		select {
+		case burst := <-bursts:
+			if slices.Contains(burst, want) {
+				return
+			}
+			seen = append(seen, burst...)
+		case <-timeout:
+			t.Fatalf("nothing tells of the parameter; seen: %+v", seen)
+		}
 	}
 }

@@ -41,7 +41,7 @@ func New(root string) (host.Host, error) {
 		RDMACtl:    rdma{files: r.Files},
 		BootCtl:    booting,
 		Power:      power{root: root},
-		Events:     watcher{files: r.Files},
+		Events:     watcher{files: r.Files, families: families},
 	}, nil
 }
 

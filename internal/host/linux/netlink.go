@@ -165,6 +165,13 @@ func tell(c *genetlink.Conn, to genetlink.Family, m genetlink.Message) ([]byte, 
 	return messages[0].Data, nil
 }
 
+// named is a family with its groups.
+func (f *families) named(ctx context.Context, name string) (genetlink.Family, error) {
+	return converse(ctx, unix.NETLINK_GENERIC, nil, func(conn *netlink.Conn) (genetlink.Family, error) {
+		return f.find(genetlink.NewConn(conn), name)
+	})
+}
+
 // find asks for a family once, whoever else wants it meanwhile.
 func (f *families) find(c *genetlink.Conn, name string) (genetlink.Family, error) {
 	f.mu.Lock()

@@ -497,7 +497,7 @@ func next(t *testing.T, events <-chan host.Event, fits func(host.Event) bool) ho
 func TestAWatcherTellsOfNetdevsAndEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	bursts, err := watcher{files: tree{root: "/"}}.Watch(ctx)
+	bursts, err := watcher{files: tree{root: "/"}, families: newFamilies()}.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +530,7 @@ func TestAWatcherTellsOfNetdevsAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestUdevsWordIsHeardAndAForgedKernelsIsNot(t *testing.T) {
-	bursts, err := watcher{files: tree{root: "/"}}.Watch(t.Context())
+	bursts, err := watcher{files: tree{root: "/"}, families: newFamilies()}.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -594,7 +594,7 @@ func TestAQuestionEndsWithItsContext(t *testing.T) {
 	if _, err := (links{}).Links(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := (watcher{files: tree{root: "/"}}).Watch(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := (watcher{files: tree{root: "/"}, families: newFamilies()}).Watch(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

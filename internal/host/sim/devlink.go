@@ -153,6 +153,7 @@ func (d devlink) SetParam(ctx context.Context, dev hw.PCIAddr, name, value strin
 			return syscall.EOPNOTSUPP // mlx5/core/fs_core.c, mlx5_fs_mode_validate
 		}
 		f.sriov.steering = value
+		d.m.emit(host.Event{Source: host.FromDevlink, Action: "change", Subsystem: "devlink", Path: f.dir}, nil, nil)
 		return nil
 	}, "devlink:"+dev.String()+"/param/"+name)
 	if err != nil {

@@ -128,6 +128,7 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(generous)
 	verbosity := loglevel.New(o.verbosity)
 	log := newLogger(errs, verbosity)
 	config, err := connect(o)
@@ -151,13 +152,17 @@ func start(ctx context.Context, args []string, env func(string) string, errs io.
 		Holders:         holders.At(filepath.Join(o.host, o.kubelet, podResources)),
 		ExternalDrainer: o.external, AtBoot: o.atBoot, Now: time.Now, Log: log, Registry: registry,
 		SetLogLevel: func(wanted int) { verbosity.Follow(log.Info, wanted) },
-		Decided:     frugal,
+		Decided:     func() { debug.SetGCPercent(thrifty) },
 	})
 }
 
-// frugal lets the process take little memory: once it has started the daemon is idle nearly
-// always, and then a collection more costs nothing. Before, each takes a processor from the start.
-func frugal() { debug.SetGCPercent(30) }
+// In percent of what is in use, how much is made before the collector runs: while the
+// daemon starts, each run takes a processor from it; later it is idle nearly always, and
+// memory is worth more.
+const (
+	generous = 400
+	thrifty  = 30
+)
 
 // connect says where the API server is.
 func connect(o startOptions) (*rest.Config, error) {

@@ -57,7 +57,7 @@ func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
 		return nil, errors.Join(fmt.Errorf("watch netdevs: %w", err), devices.Close())
 	}
 	instances, err := w.subscribeDevlink(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoFamily) { // a kernel may have no devlink
 		return nil, errors.Join(fmt.Errorf("watch devlink: %w", err), devices.Close(), netdevs.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -87,14 +87,10 @@ func (w watcher) Watch(ctx context.Context) (<-chan []host.Event, error) {
 	return out, nil
 }
 
-// subscribeDevlink listens to what devlink tells of its instances; nil where the kernel
-// has no devlink. A family of generic netlink has the number of its group, which may be
-// too large for a mask, at run time.
+// subscribeDevlink listens to what devlink tells of its instances. A family of generic
+// netlink has the number of its group, which may be too large for a mask, at run time.
 func (w watcher) subscribeDevlink(ctx context.Context) (*socket.Conn, error) {
 	family, err := w.families.named(ctx, devlinkFamily)
-	if errors.Is(err, errNoFamily) {
-		return nil, nil //nolint:nilnil // there is nothing to listen to
-	}
 	if err != nil {
 		return nil, err
 	}
